@@ -23,14 +23,15 @@
 
 #include "addr.h"
 
-#define CONF_NAME_SIZE 32      /* with the closing NUL */
-#define CONF_RULE_SIZE 64      /* "map1/10/5" */
-#define CONF_ID_MAX    255     /* octets of an identity */
-#define CONF_PSK_MAX   512     /* octets of a pre-shared key */
-#define CONF_LIST_MAX  8       /* values of one key: algorithms, proposals */
-#define CONF_FILE_MAX  8388608 /* octets of the file */
-#define CONF_RULES_MAX 20000   /* rules of all policies together */
-#define CONF_DIAG_MAX  64      /* messages kept; the rest is counted */
+#define CONF_NAME_SIZE	32	/* with the closing NUL */
+#define CONF_RULE_SIZE	32	/* "map1/10/5"; what the maps hold */
+#define CONF_NUMBER_MAX 65535	/* of rules and entries */
+#define CONF_ID_MAX	255	/* octets of an identity */
+#define CONF_PSK_MAX	256	/* octets of a pre-shared key */
+#define CONF_LIST_MAX	8	/* values of one key: algorithms, proposals */
+#define CONF_FILE_MAX	8388608 /* octets of the file */
+#define CONF_RULES_MAX	20000	/* rules of all policies together */
+#define CONF_DIAG_MAX	64	/* messages kept; the rest is counted */
 
 struct conf_loc {
 	unsigned line, col; /* from 1; line 0: nowhere */
@@ -52,7 +53,7 @@ struct conf_algs {
 };
 
 enum conf_id_type {		      /* RFC 7296 3.5, numbers of the wire */
-		    CONF_ID_NONE = 0, /* not written: the address in use stands for it */
+		    CONF_ID_NONE = 0, /* local: the address in use stands for it; remote: "any" was written */
 		    CONF_ID_IPV4 = 1,
 		    CONF_ID_FQDN = 2,
 		    CONF_ID_EMAIL = 3,
@@ -71,6 +72,7 @@ enum conf_df_bit { CONF_DF_COPY, CONF_DF_SET, CONF_DF_CLEAR };
 enum conf_xdp { CONF_XDP_AUTO, CONF_XDP_NATIVE, CONF_XDP_GENERIC };
 enum conf_switch { CONF_AUTO, CONF_ON, CONF_OFF };
 enum conf_clear { CONF_BYPASS, CONF_DROP }; /* what happens to traffic that is not protected */
+enum conf_nat { CONF_NAT_NO, CONF_NAT_YES, CONF_NAT_FORCE }; /* force: UDP encapsulation without a NAT too */
 enum conf_trigger { CONF_ON_TRAFFIC, CONF_ON_START };
 enum conf_esn { CONF_ESN_NO, CONF_ESN_YES, CONF_ESN_BOTH }; /* both: 64 bits preferred, 32 accepted */
 enum { CONF_MSS_AUTO = -1, CONF_MSS_OFF = 0 };
@@ -121,8 +123,10 @@ struct conf_esp_proposal {
 	enum conf_esn esn;
 	unsigned lifetime_s;
 	uint64_t lifetime_bytes; /* 0: no limit */
+	unsigned replay_window;	 /* packets; 0: no check */
 	struct {
-		struct conf_loc protocol, mode, encryption, integrity, esn, lifetime, lifetime_bytes;
+		struct conf_loc protocol, mode, encryption, integrity, esn, lifetime, lifetime_bytes,
+			replay_window;
 	} at;
 };
 
@@ -130,13 +134,13 @@ struct conf_peer {
 	struct conf_loc loc;
 	char name[CONF_NAME_SIZE];
 	unsigned version;
-	bool local_any, remote_any; /* remote any: it calls us, we never call */
-	struct addr local, remote;  /* unspecified when any */
-	struct conf_id local_id, remote_id;
+	bool local_any, remote_any;	    /* remote any: it calls us, we never call */
+	struct addr local, remote;	    /* unspecified when any */
+	struct conf_id local_id, remote_id; /* remote_id not written: filled with the remote address */
 	char *psk_path; /* relative names are taken from the folder of the configuration */
 	const struct conf_ike_proposal *ike[CONF_LIST_MAX];
 	unsigned n_ike;
-	bool nat_traversal;
+	enum conf_nat nat_traversal;
 	struct {
 		struct conf_loc loc;
 		unsigned idle_s; /* 0: off */
@@ -178,7 +182,7 @@ struct conf_entry {
 	const struct conf_acl *acl;
 	const struct conf_esp_proposal *esp[CONF_LIST_MAX];
 	unsigned n_esp;
-	struct conf_algs pfs; /* n == 0: none */
+	struct conf_algs pfs; /* one or none */
 	enum conf_trigger trigger;
 	struct {
 		struct conf_loc peer, acl, esp, pfs, trigger;
