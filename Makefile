@@ -161,8 +161,9 @@ lint:
 # ---- the rest ---------------------------------------------------------------------------------
 demo: deps users all
 	$(Q)tests/demo.sh $(if $(PEER),--peer $(PEER))
+include bench/bench.mk
 bench: deps users all $(B)/bench/xskfwd
-	$(Q)$(PYTHON) bench/run $(BENCH_ARGS)
+	$(Q)$(PYTHON) bench/run --build $(B) $(BENCH_ARGS)
 
 # Only what is missing is installed; with everything there nothing is asked of the network.
 deps:
