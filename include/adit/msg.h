@@ -45,8 +45,8 @@ struct adit_msg_sa_add {
 	__u8 pad[3];
 	__u32 replay_window; /* packets, inbound; 0 = check off */
 	__u16 mss4, mss6;    /* inbound SYNs are clamped to this, 0 = leave them */
+	__u16 inner_mtu;     /* outbound: largest packet that fits; what may be fragmented is cut to it */
 	__u16 remote_port;   /* outer address the peer sends from, as negotiated; 0 = plain ESP */
-	__u16 pad2;
 	__u64 soft_packets;  /* LIFETIME is sent once when this many are through; 0 = never */
 	struct adit_addr remote;
 	struct adit_selector local_ts[ADIT_WORKER_TS_MAX], remote_ts[ADIT_WORKER_TS_MAX]; /* inbound check */
