@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/ethtool.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <linux/veth.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MESSAGE_MAX 32768 /* a link with many virtual functions fills more than a page */
+
+/* Sends one request and feeds the answers to cb until the acknowledgement. */
+static int ask(struct nlmsghdr *request, mnl_cb_t cb, void *self)
+{
+	static char answer[MESSAGE_MAX];
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	unsigned seq = (unsigned)time(NULL);
+	int err = -EIO;
+	ssize_t n;
+
+	if (!nl)
+		return -errno;
+	request->nlmsg_seq = seq;
+	request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_sendto(nl, request, request->nlmsg_len) < 0)
+		goto out;
+	do {
+		n = mnl_socket_recvfrom(nl, answer, sizeof(answer));
+		if (n < 0)
+			goto out;
+		n = mnl_cb_run(answer, n, seq, mnl_socket_get_portid(nl), cb, self);
+		if (n < 0)
+			goto out;
+	} while (n > MNL_CB_STOP);
+	err = 0;
+out:
+	if (err)
+		err = errno ? -errno : err;
+	mnl_socket_close(nl);
+	return err;
+}
+
+static void read_link_info(const struct nlattr *info, struct link *l)
+{
+	const struct nlattr *a, *data = NULL;
+	bool vlan = false;
+
+	mnl_attr_for_each_nested(a, info)
+	{
+		if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
+			vlan = strcmp(mnl_attr_get_str(a), "vlan") == 0;
+		if (mnl_attr_get_type(a) == IFLA_INFO_DATA)
+			data = a;
+	}
+	if (!vlan || !data)
+		return;
+	mnl_attr_for_each_nested(a, data) if (mnl_attr_get_type(a) == IFLA_VLAN_ID) l->vlan =
+		mnl_attr_get_u16(a);
+}
+
+static int read_link(const struct nlmsghdr *nlh, void *self)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *a;
+	struct link *l = self;
+	unsigned below = 0;
+
+	if (nlh->nlmsg_type != RTM_NEWLINK)
+		return MNL_CB_OK;
+	l->ifindex = ifi->ifi_index;
+	l->type = ifi->ifi_type;
+	l->up = ifi->ifi_flags & IFF_UP;
+	mnl_attr_for_each(a, nlh, sizeof(*ifi))
+	{
+		switch (mnl_attr_get_type(a)) {
+		case IFLA_IFNAME:
+			snprintf(l->name, sizeof(l->name), "%s", mnl_attr_get_str(a));
+			break;
+		case IFLA_MTU:
+			l->mtu = mnl_attr_get_u32(a);
+			break;
+		case IFLA_ADDRESS:
+			if (mnl_attr_get_payload_len(a) == sizeof(l->mac))
+				memcpy(l->mac, mnl_attr_get_payload(a), sizeof(l->mac));
+			break;
+		case IFLA_LINK:
+			below = mnl_attr_get_u32(a);
+			break;
+		case IFLA_NUM_RX_QUEUES:
+			l->queues = mnl_attr_get_u32(a);
+			break;
+		case IFLA_LINKINFO:
+			read_link_info(a, l);
+			break;
+		}
+	}
+	l->lower = l->vlan && below ? below : l->ifindex;
+	return MNL_CB_OK;
+}
+
+static int ethtool(const char *name, void *command)
+{
+	struct ifreq ifr = {.ifr_data = command};
+	int fd, err;
+
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	err = ioctl(fd, SIOCETHTOOL, &ifr) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+/* What is in use now; the netlink attribute read before only says how many there could be. */
+static void read_queues(struct link *l)
+{
+	struct ethtool_channels c = {.cmd = ETHTOOL_GCHANNELS};
+
+	if (ethtool(l->name, &c) == 0 && c.combined_count + c.rx_count)
+		l->queues = c.combined_count + c.rx_count;
+	if (!l->queues)
+		l->queues = 1;
+}
+
+static int get(struct nlmsghdr *nlh, struct link *ret)
+{
+	struct link l = {0};
+	int err;
+
+	err = ask(nlh, read_link, &l);
+	if (err)
+		return err;
+	if (!l.ifindex)
+		return -ENODEV;
+	read_queues(&l);
+	*ret = l;
+	return 0;
+}
+
+int link_get(const char *name, struct link *ret)
+{
+	char buf[512];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = RTM_GETLINK;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	return get(nlh, ret);
+}
+
+int link_get_index(unsigned ifindex, struct link *ret)
+{
+	char buf[512];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *ifi;
+
+	nlh->nlmsg_type = RTM_GETLINK;
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_index = (int)ifindex;
+	return get(nlh, ret);
+}
+
+int link_delete(const char *name)
+{
+	char buf[512];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = RTM_DELLINK;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	return ask(nlh, NULL, NULL);
+}
+
+/* IFLA_INET6_ADDR_GEN_MODE none: no link-local address, hence no neighbour discovery into the pair. */
+static void put_quiet(struct nlmsghdr *nlh)
+{
+	struct nlattr *spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC), *inet6;
+
+	inet6 = mnl_attr_nest_start(nlh, AF_INET6);
+	mnl_attr_put_u8(nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	mnl_attr_nest_end(nlh, inet6);
+	mnl_attr_nest_end(nlh, spec);
+}
+
+int link_make_pair(const char *near, const char *far, unsigned mtu)
+{
+	char buf[1024];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nlattr *info, *data, *peer;
+	struct ifinfomsg *ifi;
+	struct link old;
+
+	if (link_get(near, &old) == 0)
+		link_delete(near);
+	nlh->nlmsg_type = RTM_NEWLINK;
+	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, near);
+	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
+	put_quiet(nlh);
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "veth");
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
+	peer = mnl_attr_nest_start(nlh, VETH_INFO_PEER);
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, far);
+	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
+	put_quiet(nlh);
+	mnl_attr_nest_end(nlh, peer);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, info);
+	return ask(nlh, NULL, NULL);
+}
+
+int link_tx_offload_off(const char *name)
+{
+	struct ethtool_value off = {.cmd = ETHTOOL_STXCSUM, .data = 0};
+
+	return ethtool(name, &off);
+}
+
+int link_rx_vlan_offload_off(const char *name)
+{
+	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+	int err = ethtool(name, &flags);
+
+	if (err || !(flags.data & ETH_FLAG_RXVLAN))
+		return err;
+	flags.cmd = ETHTOOL_SFLAGS;
+	flags.data &= ~(uint32_t)ETH_FLAG_RXVLAN;
+	return ethtool(name, &flags);
+}
+
+static int open_sysctl(const char *family, const char *name, const char *key, int flags)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, name, key);
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int link_sysctl(const char *family, const char *name, const char *key, const char *value)
+{
+	int fd = open_sysctl(family, name, key, O_WRONLY), err = 0;
+
+	if (fd < 0)
+		return fd;
+	if (write(fd, value, strlen(value)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int link_sysctl_get(const char *family, const char *name, const char *key)
+{
+	int fd = open_sysctl(family, name, key, O_RDONLY);
+	char first = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = read(fd, &first, 1);
+	close(fd);
+	return n == 1 ? first : -EIO;
+}
+
+int link_watch(void)
+{
+	struct sockaddr_nl to = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), err;
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&to, sizeof(to))) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+unsigned link_changed(int fd)
+{
+	static char buf[MESSAGE_MAX];
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
+	ssize_t n;
+
+	/* The kernel sends each change of a link as a datagram of its own. */
+	while ((n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+		if (mnl_nlmsg_ok(nlh, (int)n) && nlh->nlmsg_type == RTM_NEWLINK)
+			return (unsigned)((const struct ifinfomsg *)mnl_nlmsg_get_payload(nlh))->ifi_index;
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Network devices of this namespace, through rtnetlink and ethtool. */
+#ifndef ADIT_LINK_H
+#define ADIT_LINK_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct link {
+	char name[IFNAMSIZ];
+	unsigned ifindex;
+	unsigned lower; /* VLAN device: the ifindex below it, else its own */
+	unsigned mtu;	/* octets */
+	unsigned queues;
+	uint16_t vlan; /* 802.1Q id, 0 = not a VLAN device */
+	uint16_t type; /* ARPHRD_* */
+	uint8_t mac[6];
+	bool up;
+};
+
+/* 0, -ENODEV or another -errno. */
+int link_get(const char *name, struct link *ret);
+int link_get_index(unsigned ifindex, struct link *ret);
+
+/* A veth pair, both ends up, without IPv6 chatter; what exists under these names is replaced. */
+int link_make_pair(const char *near, const char *far, unsigned mtu);
+int link_delete(const char *name);
+
+/* The kernel then segments and sums what it sends through the device. */
+int link_tx_offload_off(const char *name);
+/* VLAN tags stay in the frames, where XDP can see them. */
+int link_rx_vlan_offload_off(const char *name);
+
+/* Write value to /proc/sys/net/FAMILY/conf/NAME/KEY of this namespace. */
+int link_sysctl(const char *family, const char *name, const char *key, const char *value);
+/* First character of the value, or -errno. */
+int link_sysctl_get(const char *family, const char *name, const char *key);
+
+/* A socket that becomes readable when a device changes; link_changed reads one batch away and says the
+ * ifindex of a device that changed, 0 when nothing is left. */
+int link_watch(void);
+unsigned link_changed(int fd);
+
+#endif
