@@ -7,6 +7,7 @@
  *   map             type                  key -> value                               writer
  *   host            ARRAY[1]              0 -> adit_host                             parent
  *   ports           HASH                  ifindex -> adit_port                       parent
+ *   vlan_ports      HASH                  adit_vlan_key -> ifindex of the VLAN device    parent
  *   xsks            XSKMAP                slot * ADIT_QUEUES_MAX + queue -> socket   parent
  *   spd_state       ARRAY[1]              0 -> adit_spd_state                        ike
  *   spd             HASH                  adit_spd_key -> adit_rule                  ike
@@ -20,6 +21,7 @@
  *   sa_stats        ARRAY, mmapable       SA index -> adit_sa_stats                  worker
  *   events          RINGBUF               adit_event                                 bpf, read by ike
  *   flows, nexthops PERCPU_ARRAY          caches                                     bpf
+ *   limits          PERCPU_ARRAY          rate limits                                bpf
  *
  * Addresses are 16 octets in network order, IPv4 as ::ffff:a.b.c.d.  Everything else is host order.
  */
@@ -55,6 +57,7 @@ enum adit_role { ADIT_ROLE_OUTSIDE = 1, ADIT_ROLE_INSIDE, ADIT_ROLE_INTERNAL };
 
 #define ADIT_PORT_FAST_PATH      1 /* inside: XDP may protect; outside: sealed frames may leave by XSK */
 #define ADIT_PORT_UNMATCHED_DROP 2 /* policy interface: what no rule matches is dropped */
+#define ADIT_PORT_NO_ETHERNET    4 /* ppp, tun, wwan: frames start with the IP header */
 
 /* An interface that we look at.  A VLAN device has no socket of its own: slot and queues are those of the
  * device below it, and vlan is the tag that a frame for it must carry there. */
@@ -70,6 +73,14 @@ struct adit_port {
 	__u8 mac[6];
 };
 
+/* Which VLAN device a tagged frame belongs to. */
+struct adit_vlan_key {
+	__u32 lower_ifindex;
+	__u32 vlan;
+};
+
+/* A reader may see this struct half written.  So write set and rules with the old generation first, and then
+ * the new generation: what was decided on the way is cached under the old one. */
 struct adit_spd_state {
 	__u32 generation; /* raised on every change of rules or SAs: what flow caches learned before is void */
 	__u32 set;        /* which of the two rule sets is in force */

@@ -11,6 +11,7 @@
 	X(PASS_CLEAR,          "pass-clear",          "no rule wants it protected")                              \
 	X(PASS_RULE,           "pass-rule",           "a deny rule lets it pass in clear")                       \
 	X(PASS_GENERAL,        "pass-general",        "protected, but left to the general path through the kernel") \
+	X(PASS_NO_FAST_PATH,   "pass-no-fast-path",   "the fast path is off on this port")                       \
 	X(PASS_FRAGMENT,       "pass-fragment",       "fragment for us: the kernel reassembles")                 \
 	X(PASS_OWN_ESP,        "pass-own-esp",        "our own ESP leaving through the kernel")                  \
 	X(PASS_TRANSIT_ESP,    "pass-transit-esp",    "somebody else's ESP on its way through")                  \
