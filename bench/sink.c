@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 
@@ -37,7 +38,7 @@ static struct seen sum_and_clear(int map, struct seen *per_cpu, int cpus)
 	return all;
 }
 
-/* A line on stdin asks; "clear" starts anew.  The rate is between the first and the last stamped frame. */
+/* A line on stdin asks; after "clear" it starts anew.  The rate is between the first and the last stamped frame. */
 static void answer(int map, struct seen *per_cpu, int cpus, bool clear)
 {
 	struct seen s = sum_and_clear(map, per_cpu, cpus);
@@ -79,7 +80,7 @@ int run_sink(const struct options *o)
 	puts("ready");
 	fflush(stdout);
 	while (!stopped && fgets(line, sizeof(line), stdin))
-		answer(map, per_cpu, cpus, line[0] == 'c');
+		answer(map, per_cpu, cpus, !strcmp(line, "clear\n"));
 out:
 	free(per_cpu);
 	bpf_link__destroy(link);
