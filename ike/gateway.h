@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the ike process share: one gateway, its engine, its datapath, its configuration. */
+#ifndef ADIT_IKE_GATEWAY_H
+#define ADIT_IKE_GATEWAY_H
+
+#include <event2/event.h>
+
+#include "process.h"
+
+struct control;
+
+struct gateway {
+	const struct ike_setup *setup;
+	const struct conf *conf;
+	struct event_base *loop;
+	struct event *timer;
+	struct ike *ike;
+	struct datapath *dp;
+	struct control *control;
+	struct {
+		uint64_t count, logged_ms;
+	} unknown_spi;
+};
+
+uint64_t gateway_now_ms(void); /* CLOCK_MONOTONIC */
+/* After anything that may have moved the engine's next deadline. */
+void gateway_rearm(struct gateway *g);
+
+/* ike/peers.c: the configuration in the engine's words. */
+int peers_add_all(struct gateway *g);
+/* A peer without a configured local address calls from whichever the route to it gives now. */
+void peers_refresh_local(struct gateway *g, const struct conf_peer *peer);
+
+/* ike/journal.c: events of the engine as log lines and as lines for whoever waits on the control socket. */
+void journal_event(struct gateway *g, const struct ike_event *e);
+
+#endif

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway.h"
+#include "log.h"
+
+/* Peers without a fast and safe reason for less get a window this long (packets). */
+#define REPLAY_WINDOW 1024
+
+enum { TYPE_ENCR = 1, TYPE_PRF, TYPE_INTEG, TYPE_DH };
+
+static void put_algs(struct ike_proposal *p, uint8_t type, const struct conf_algs *algs)
+{
+	unsigned i;
+
+	for (i = 0; i < algs->n && p->n < IKE_MAX_TRANSFORMS; i++)
+		p->t[p->n++] = (struct ike_transform){type, algs->v[i].id, algs->v[i].key_bits};
+}
+
+static void fill_id(const struct conf_id *from, struct ike_id *to)
+{
+	to->type = from->type;
+	to->len = from->len;
+	memcpy(to->data, from->octets, from->len);
+}
+
+static void fill_ts(const struct addr_range *addrs, uint8_t protocol, const uint16_t port[2], struct ike_ts *ts)
+{
+	*ts = (struct ike_ts){.addrs = *addrs, .proto = protocol, .port_min = port[0], .port_max = port[1]};
+}
+
+static void fill_child(const struct conf_rule *r, struct ike_child_conf *c)
+{
+	const struct conf_entry *e = r->entry;
+	unsigned i;
+
+	c->rule = r->id;
+	snprintf(c->name, sizeof(c->name), "%s", r->name);
+	c->n_local = c->n_remote = 1;
+	fill_ts(&r->match->local, r->match->protocol, r->match->local_port, &c->local[0]);
+	fill_ts(&r->match->remote, r->match->protocol, r->match->remote_port, &c->remote[0]);
+	c->start_auto = e->trigger == CONF_ON_START;
+	c->pfs_group = e->pfs.n ? e->pfs.v[0].id : 0;
+	for (i = 0; i < e->n_esp && i < IKE_MAX_PROPOSALS; i++) {
+		put_algs(&c->esp[i], TYPE_ENCR, &e->esp[i]->encryption);
+		put_algs(&c->esp[i], TYPE_INTEG, &e->esp[i]->integrity);
+		c->n_esp++;
+	}
+	if (e->esp[0]->esn != CONF_ESN_NO)
+		c->esn[c->n_esn++] = 1;
+	if (e->esp[0]->esn != CONF_ESN_YES)
+		c->esn[c->n_esn++] = 0;
+	c->lifetime_s = e->esp[0]->lifetime_s;
+	c->replay_window = REPLAY_WINDOW;
+}
+
+/* The address that a datagram to this peer would leave from: what connect() on an unused port picks. */
+static void route_local(const struct addr *remote, struct addr *ret)
+{
+	struct endpoint to = {.addr = *remote, .port = 500}, from;
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(&to, &ss);
+	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (connect(fd, (struct sockaddr *)&ss, len) == 0) {
+		len = sizeof(ss);
+		if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
+		    endpoint_from_sockaddr((struct sockaddr *)&ss, &from) == 0)
+			*ret = from.addr;
+	}
+	close(fd);
+}
+
+static int add_peer(struct gateway *g, const struct conf_peer *peer)
+{
+	struct ike_child_conf *children = calloc(IKE_MAX_CHILDREN, sizeof(*children));
+	struct ike_peer_conf *p = calloc(1, sizeof(*p));
+	char detail[IKE_DETAIL_MAX] = "";
+	unsigned i;
+	size_t r;
+	int err = -ENOMEM;
+
+	if (!children || !p)
+		goto out;
+	snprintf(p->name, sizeof(p->name), "%s", peer->name);
+	if (!peer->local_any)
+		p->local_addr = peer->local;
+	else if (!peer->remote_any)
+		route_local(&peer->remote, &p->local_hint);
+	if (!peer->remote_any)
+		p->remote_addr = peer->remote;
+	fill_id(&peer->local_id, &p->local_id);
+	fill_id(&peer->remote_id, &p->remote_id);
+	err = -EINVAL;
+	if (!peer->psk || peer->psk_len > sizeof(p->psk)) {
+		snprintf(detail, sizeof(detail), "its key is missing or longer than %zu octets", sizeof(p->psk));
+		goto out;
+	}
+	memcpy(p->psk, peer->psk, peer->psk_len);
+	p->psk_len = (uint16_t)peer->psk_len;
+	for (i = 0; i < peer->n_ike && i < IKE_MAX_PROPOSALS; i++) {
+		put_algs(&p->ike[i], TYPE_ENCR, &peer->ike[i]->encryption);
+		put_algs(&p->ike[i], TYPE_PRF, &peer->ike[i]->prf);
+		put_algs(&p->ike[i], TYPE_INTEG, &peer->ike[i]->integrity);
+		put_algs(&p->ike[i], TYPE_DH, &peer->ike[i]->dh);
+		p->n_ike++;
+	}
+	p->lifetime_s = peer->n_ike ? peer->ike[0]->lifetime_s : 0;
+	p->nat_traversal = peer->nat_traversal;
+	p->dpd.idle_s = peer->dpd.idle_s;
+	p->dpd.interval_s = peer->dpd.interval_s;
+	p->dpd.retries = peer->dpd.retries;
+	for (r = 0; r < g->conf->n_rules; r++) {
+		if (g->conf->rules[r].entry->peer != peer || !g->conf->rules[r].match->permit)
+			continue;
+		if (p->n_children == IKE_MAX_CHILDREN) {
+			snprintf(detail, sizeof(detail), "more than %d rules", IKE_MAX_CHILDREN);
+			goto out;
+		}
+		fill_child(&g->conf->rules[r], &children[p->n_children++]);
+	}
+	p->children = children;
+	err = ike_peer_add(g->ike, p, detail);
+out:
+	if (err)
+		log_error("peer %s: %s", peer->name, *detail ? detail : strerror(-err));
+	if (p)
+		OPENSSL_cleanse(p, sizeof(*p));
+	free(p);
+	free(children);
+	return err;
+}
+
+int peers_add_all(struct gateway *g)
+{
+	size_t i;
+	int err;
+
+	for (i = 0; i < g->conf->n_peers; i++) {
+		err = add_peer(g, g->conf->peers[i]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void peers_refresh_local(struct gateway *g, const struct conf_peer *peer)
+{
+	if (peer->local_any && !peer->remote_any)
+		add_peer(g, peer);
+}
