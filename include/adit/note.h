@@ -24,7 +24,6 @@ enum adit_note_kind { ADIT_NOTE_SEAL = 1, ADIT_NOTE_OPEN, ADIT_NOTE_HOLD };
 
 #define ADIT_NOTE_INNER_V6 1 /* SEAL: next header 41 instead of 4 */
 #define ADIT_NOTE_UDP_SUM  2 /* SEAL: UDP over IPv6, its checksum must be computed (RFC 8200 8.1) */
-#define ADIT_NOTE_FRAGMENT 4 /* SEAL: IPv4 without DF that does not fit: the worker fragments it, one envelope each */
 #define ADIT_NOTE_FRAGMENT 4 /* SEAL: IPv4 without DF that does not fit: fragments, each in its own envelope */
 
 struct adit_note {
