@@ -17,6 +17,7 @@ struct gateway {
 	struct ike *ike;
 	struct datapath *dp;
 	struct control *control;
+	int64_t loaded_unix; /* when the configuration was read */
 	struct {
 		uint64_t count, logged_ms;
 	} unknown_spi;

@@ -43,14 +43,16 @@ static void child_line(const struct ike_event *e, bool up, char *line, size_t si
 	const struct child_sa *c = e->child;
 
 	if (!up) {
-		snprintf(line, size, "%s: child SA %s down: %s%s%s", peer_of(e), c->name, ike_reason_sentence(e->why),
-			 e->detail && *e->detail ? ": " : "", e->detail ? e->detail : "");
+		snprintf(line, size, "%s: child SA %s down: %s%s%s", peer_of(e), c->name,
+			 ike_reason_sentence(e->why), e->detail && *e->detail ? ": " : "",
+			 e->detail ? e->detail : "");
 		return;
 	}
 	ranges_text(c->local_ts, c->n_local, local, sizeof(local));
 	ranges_text(c->remote_ts, c->n_remote, remote, sizeof(remote));
-	snprintf(line, size, "%s: child SA %s up: %s%s%s, SPI in 0x%08x out 0x%08x, %s === %s", peer_of(e), c->name,
-		 c->udp_encap ? "ESP in UDP" : "ESP", c->esn ? ", ESN" : "", "", c->spi_in, c->spi_out, local, remote);
+	snprintf(line, size, "%s: child SA %s up: %s%s%s, SPI in 0x%08x out 0x%08x, %s === %s", peer_of(e),
+		 c->name, c->udp_encap ? "ESP in UDP" : "ESP", c->esn ? ", ESN" : "", "", c->spi_in,
+		 c->spi_out, local, remote);
 }
 
 /* A failed negotiation settles every rule of the peer: whoever waits learns why. */
@@ -96,8 +98,9 @@ void journal_event(struct gateway *g, const struct ike_event *e)
 		log_info("%s", line);
 		break;
 	case IKE_EVENT_FAILED:
-		snprintf(line, sizeof(line), "%s: failed with %s: %s%s%s", peer_of(e), remote, ike_reason_sentence(e->why),
-			 e->detail && *e->detail ? ": " : "", e->detail ? e->detail : "");
+		snprintf(line, sizeof(line), "%s: failed with %s: %s%s%s", peer_of(e), remote,
+			 ike_reason_sentence(e->why), e->detail && *e->detail ? ": " : "",
+			 e->detail ? e->detail : "");
 		log_warn("%s", line);
 		break;
 	default:

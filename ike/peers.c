@@ -29,7 +29,8 @@ static void fill_id(const struct conf_id *from, struct ike_id *to)
 	memcpy(to->data, from->octets, from->len);
 }
 
-static void fill_ts(const struct addr_range *addrs, uint8_t protocol, const uint16_t port[2], struct ike_ts *ts)
+static void fill_ts(const struct addr_range *addrs, uint8_t protocol, const uint16_t port[2],
+		    struct ike_ts *ts)
 {
 	*ts = (struct ike_ts){.addrs = *addrs, .proto = protocol, .port_min = port[0], .port_max = port[1]};
 }
@@ -100,7 +101,8 @@ static int add_peer(struct gateway *g, const struct conf_peer *peer)
 	fill_id(&peer->remote_id, &p->remote_id);
 	err = -EINVAL;
 	if (!peer->psk || peer->psk_len > sizeof(p->psk)) {
-		snprintf(detail, sizeof(detail), "its key is missing or longer than %zu octets", sizeof(p->psk));
+		snprintf(detail, sizeof(detail), "its key is missing or longer than %zu octets",
+			 sizeof(p->psk));
 		goto out;
 	}
 	memcpy(p->psk, peer->psk, peer->psk_len);

@@ -34,11 +34,11 @@ struct host_shared {
 
 struct ike_setup {
 	const char *instance;
-	const char *user;   /* account to become, "adit-ike" */
-	struct conf *conf;  /* secrets are read by the child, before it gives up its rights */
+	const char *user;	  /* account to become, "adit-ike" */
+	struct conf *conf;	  /* secrets are read by the child, before it gives up its rights */
 	int sockets[IKE_SOCKETS]; /* UDP, bound: 500 v4, 4500 v4, 500 v6, 4500 v6 */
-	int control_fd;	    /* listening */
-	int parent_fd;	    /* SOCK_SEQPACKET, msg.h */
+	int control_fd;		  /* listening */
+	int parent_fd;		  /* SOCK_SEQPACKET, msg.h */
 	struct datapath_fds fds;
 	const struct host_shared *host;
 	uint64_t started_ms; /* CLOCK_MONOTONIC of the parent's start */
