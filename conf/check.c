@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What only shows when all objects are known.  Nothing here changes what was written; it sorts rules and
+ * entries by their numbers and fills in the remote identity. */
+#include "parse.h"
+#include "rules.h"
+
+#include <adit/maps.h>
+#include <adit/suite.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void check_interface(struct parse *p, struct conf_interface *ifc)
+{
+	bool inside = ifc->role == CONF_INSIDE;
+	size_t i;
+
+	if (!inside && !ifc->at.policy.line)
+		diag_error(p->diag, ifc->loc,
+			   "interface \"%s\" lacks a policy: add \"policy NAME\", or \"role inside\"",
+			   ifc->name);
+	if (inside && ifc->at.policy.line)
+		diag_error(p->diag, ifc->at.policy,
+			   "interface \"%s\" is inside (%u:%u): a policy belongs onto the outside interface",
+			   ifc->name, ifc->at.role.line, ifc->at.role.col);
+	for (i = 0; i < keys_n; i++) {
+		const struct conf_loc *at = (const struct conf_loc *)((char *)ifc + keys[i].at);
+		unsigned wrong = inside ? KEY_OUTSIDE : KEY_INSIDE;
+
+		if (keys[i].block != BLOCK_INTERFACE || !(keys[i].flags & wrong))
+			continue;
+		if (at->line && keys[i].target != BLOCK_POLICY)
+			diag_warn(p->diag, *at, "%s means nothing on an %s interface", keys[i].name,
+				  inside ? "inside" : "outside");
+	}
+}
+
+/* ---- proposals --------------------------------------------------------------------------------- */
+
+static bool is_aead(struct conf_alg a)
+{
+	return a.id == 20;
+}
+
+/* RFC 7296 3.3: an AEAD cipher brings its own integrity, and a proposal holds one sort of cipher. */
+static bool check_ciphers(struct parse *p, const char *kind, const char *name,
+			  const struct conf_algs *encryption, struct conf_loc at,
+			  struct conf_loc integrity_at)
+{
+	unsigned i, aead = 0;
+
+	if (!encryption->n)
+		return false; /* complained about already */
+	for (i = 0; i < encryption->n; i++)
+		aead += is_aead(encryption->v[i]);
+	if (aead && aead < encryption->n)
+		diag_error(p->diag, at,
+			   "%s \"%s\" mixes GCM and CBC ciphers: write two proposals and name both where "
+			   "they are used",
+			   kind, name);
+	else if (aead && integrity_at.line)
+		diag_error(p->diag, integrity_at,
+			   "%s \"%s\": GCM guards integrity itself, so integrity has to go", kind, name);
+	else if (!aead && !integrity_at.line)
+		diag_error(p->diag, at,
+			   "%s \"%s\": CBC ciphers need integrity, for instance \"integrity sha256\"", kind,
+			   name);
+	else
+		return true;
+	return false;
+}
+
+static bool have_suite(struct conf_alg e, uint16_t integrity)
+{
+#define X(suite, name, encr, bits, integ, ...)                              \
+	if (e.id == (encr) && e.key_bits == (bits) && integrity == (integ)) \
+		return true;
+	ADIT_SUITES(X)
+#undef X
+	return false;
+}
+
+/* The datapath has suites, not every pair that could be negotiated. */
+static void check_esp(struct parse *p, const struct conf_esp_proposal *e)
+{
+	unsigned i, j;
+
+	if (!check_ciphers(p, "esp-proposal", e->name, &e->encryption, e->at.encryption, e->at.integrity))
+		return;
+	for (i = 0; i < e->encryption.n; i++) {
+		struct conf_alg a = e->encryption.v[i];
+
+		for (j = 0; j < e->integrity.n; j++)
+			if (!have_suite(a, e->integrity.v[j].id))
+				diag_error(p->diag, e->at.encryption,
+					   "esp-proposal \"%s\": %s with %s is not there yet", e->name,
+					   conf_alg_name(CONF_ENCRYPTION, a.id, a.key_bits),
+					   conf_alg_name(CONF_INTEGRITY, e->integrity.v[j].id, 0));
+	}
+}
+
+/* ---- peers ------------------------------------------------------------------------------------- */
+
+static bool same_id(const struct conf_id *a, const struct conf_id *b)
+{
+	return a->type == b->type && a->len == b->len && memcmp(a->octets, b->octets, a->len) == 0;
+}
+
+static void check_peer(struct parse *p, struct conf_peer *peer)
+{
+	bool fixed = !peer->local_any && !peer->remote_any && peer->at.local.line && peer->at.remote.line;
+
+	if (peer->at.psk.line && peer->psk_path)
+		secret_look(peer, p->diag);
+	if (peer->remote_any && !peer->at.remote_id.line)
+		diag_error(p->diag, peer->at.remote,
+			   "peer \"%s\" calls from anywhere, so say who it must be: \"remote-id fqdn:NAME\"",
+			   peer->name);
+	if (!peer->remote_any && !peer->at.remote_id.line && !addr_is_unspecified(&peer->remote))
+		id_from_addr(&peer->remote, &peer->remote_id);
+	if (!fixed || addr_is_unspecified(&peer->local) || addr_is_unspecified(&peer->remote))
+		return;
+	if (addr_is_v4(&peer->local) != addr_is_v4(&peer->remote))
+		diag_error(p->diag, peer->at.remote,
+			   "peer \"%s\": local (%u:%u) and remote are of two families", peer->name,
+			   peer->at.local.line, peer->at.local.col);
+	else if (addr_eq(&peer->local, &peer->remote))
+		diag_error(p->diag, peer->at.remote,
+			   "peer \"%s\": local (%u:%u) and remote are the same address", peer->name,
+			   peer->at.local.line, peer->at.local.col);
+}
+
+static int by_address_and_id(const void *a, const void *b)
+{
+	const struct conf_peer *x = *(const struct conf_peer *const *)a,
+			       *y = *(const struct conf_peer *const *)b;
+	int order = memcmp(&x->remote, &y->remote, sizeof(x->remote));
+
+	if (!order)
+		order = memcmp(&x->local, &y->local, sizeof(x->local));
+	if (!order)
+		order = memcmp(&x->remote_id, &y->remote_id, sizeof(x->remote_id));
+	if (!order)
+		order = x->loc.line < y->loc.line ? -1 : x->loc.line > y->loc.line;
+	return order;
+}
+
+/* A caller is told apart by the two addresses and by who it says it is. */
+static void check_twins(struct parse *p)
+{
+	size_t i, n = p->conf->n_peers;
+	const struct conf_peer **v = parse_alloc(p, (n ? n : 1) * sizeof(*v));
+
+	if (!v)
+		return;
+	if (n)
+		memcpy(v, p->conf->peers, n * sizeof(*v));
+	qsort(v, n, sizeof(*v), by_address_and_id);
+	for (i = 1; i < n; i++)
+		if (v[i]->at.remote.line && v[i - 1]->at.remote.line &&
+		    addr_eq(&v[i]->remote, &v[i - 1]->remote) && addr_eq(&v[i]->local, &v[i - 1]->local) &&
+		    same_id(&v[i]->remote_id, &v[i - 1]->remote_id))
+			diag_warn(p->diag, v[i]->at.remote,
+				  "peer \"%s\" cannot be told from peer \"%s\" (%u:%u): same addresses, same "
+				  "remote-id",
+				  v[i]->name, v[i - 1]->name, v[i - 1]->loc.line, v[i - 1]->loc.col);
+	free(v);
+}
+
+/* ---- numbered things ----------------------------------------------------------------------------- */
+
+static int rule_order(const void *a, const void *b)
+{
+	const struct conf_acl_rule *x = *(struct conf_acl_rule *const *)a,
+				   *y = *(struct conf_acl_rule *const *)b;
+
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return x->loc.line != y->loc.line ? (x->loc.line < y->loc.line ? -1 : 1)
+					  : (int)x->loc.col - (int)y->loc.col;
+}
+
+static int entry_order(const void *a, const void *b)
+{
+	const struct conf_entry *x = *(struct conf_entry *const *)a, *y = *(struct conf_entry *const *)b;
+
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return x->loc.line != y->loc.line ? (x->loc.line < y->loc.line ? -1 : 1)
+					  : (int)x->loc.col - (int)y->loc.col;
+}
+
+static void check_acl(struct parse *p, struct conf_acl *acl)
+{
+	bool permits = false;
+	size_t i;
+
+	if (acl->n_rules)
+		qsort(acl->rules, acl->n_rules, sizeof(*acl->rules), rule_order);
+	for (i = 0; i < acl->n_rules; i++) {
+		const struct conf_acl_rule *r = acl->rules[i];
+
+		permits |= r->permit;
+		if (i && r->number == acl->rules[i - 1]->number)
+			diag_error(p->diag, r->loc, "second rule %u in acl \"%s\" (the first is at %u:%u)",
+				   r->number, acl->name, acl->rules[i - 1]->loc.line,
+				   acl->rules[i - 1]->loc.col);
+	}
+	if (!permits)
+		diag_warn(p->diag, acl->loc, "acl \"%s\" permits nothing, so it protects nothing", acl->name);
+}
+
+static void check_entry(struct parse *p, const struct conf_policy *policy, const struct conf_entry *e)
+{
+	if (e->trigger == CONF_ON_START && e->peer && e->peer->remote_any)
+		diag_error(p->diag, e->at.trigger,
+			   "entry %u of policy \"%s\" cannot connect by itself: peer \"%s\" has remote any "
+			   "(%u:%u)",
+			   e->number, policy->name, e->peer->name, e->peer->at.remote.line,
+			   e->peer->at.remote.col);
+}
+
+static void check_policy(struct parse *p, struct conf_policy *policy)
+{
+	size_t i;
+
+	if (policy->n_entries)
+		qsort(policy->entries, policy->n_entries, sizeof(*policy->entries), entry_order);
+	else
+		diag_warn(p->diag, policy->loc, "policy \"%s\" has no entry, so it protects nothing",
+			  policy->name);
+	for (i = 0; i < policy->n_entries; i++) {
+		const struct conf_entry *e = policy->entries[i];
+
+		check_entry(p, policy, e);
+		if (i && e->number == policy->entries[i - 1]->number)
+			diag_error(p->diag, e->loc,
+				   "second entry %u in policy \"%s\" (the first is at %u:%u)", e->number,
+				   policy->name, policy->entries[i - 1]->loc.line,
+				   policy->entries[i - 1]->loc.col);
+	}
+}
+
+/* ---- what the maps hold --------------------------------------------------------------------------- */
+
+static void check_room(struct parse *p)
+{
+	const struct conf *c = p->conf;
+	size_t i, j, rows = 0;
+
+	for (i = 0; i < c->n_interfaces; i++) {
+		const struct conf_policy *policy = c->interfaces[i]->policy;
+
+		for (j = 0; policy && j < policy->n_rules; j++)
+			rows += c->rules[policy->first_rule + j].match->family == AF_UNSPEC ? 2 : 1;
+		if (policy && rows > ADIT_RULES_MAX) {
+			diag_error(p->diag, c->interfaces[i]->at.policy,
+				   "the rules of all interfaces are more than the %u that fit",
+				   ADIT_RULES_MAX);
+			break;
+		}
+	}
+	if (c->n_peers > ADIT_PEERS_MAX)
+		diag_error(p->diag, c->peers[ADIT_PEERS_MAX]->loc, "more than the %u peers that fit",
+			   ADIT_PEERS_MAX);
+	/* One port is the internal pair's. */
+	if (c->n_interfaces > ADIT_PORTS_MAX - 1)
+		diag_error(p->diag, c->interfaces[ADIT_PORTS_MAX - 1]->loc,
+			   "more than the %u interfaces that fit", ADIT_PORTS_MAX - 1);
+}
+
+void check_conf(struct parse *p)
+{
+	struct conf *c = p->conf;
+	size_t i;
+
+	for (i = 0; i < c->n_interfaces; i++)
+		check_interface(p, c->interfaces[i]);
+	for (i = 0; i < c->n_ike_proposals; i++) {
+		const struct conf_ike_proposal *k = c->ike_proposals[i];
+
+		check_ciphers(p, "ike-proposal", k->name, &k->encryption, k->at.encryption, k->at.integrity);
+	}
+	for (i = 0; i < c->n_esp_proposals; i++)
+		check_esp(p, c->esp_proposals[i]);
+	for (i = 0; i < c->n_peers; i++)
+		check_peer(p, c->peers[i]);
+	check_twins(p);
+	for (i = 0; i < c->n_acls; i++)
+		check_acl(p, c->acls[i]);
+	for (i = 0; i < c->n_policies; i++)
+		check_policy(p, c->policies[i]);
+	if (rules_flatten(p)) {
+		rules_compare(p);
+		check_room(p);
+	}
+	if (!c->n_interfaces && !p->diag->errors)
+		diag_warn(p->diag, (struct conf_loc){0, 0},
+			  "no interface is configured, so nothing is protected");
+}
