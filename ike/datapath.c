@@ -83,11 +83,11 @@ static int tell_worker_id(struct datapath *dp, enum adit_msg_type type, uint32_t
 	return tell_worker(dp, &msg, sizeof(msg));
 }
 
-static void empty_map(int fd, void *key, void *next)
+/* key: room for one key of the map. */
+static void empty_map(int fd, void *key)
 {
-	while (bpf_map_get_next_key(fd, NULL, next) == 0 && bpf_map_delete_elem(fd, next) == 0)
+	while (bpf_map_get_next_key(fd, NULL, key) == 0 && bpf_map_delete_elem(fd, key) == 0)
 		;
-	(void)key;
 }
 
 static void forget_all(struct datapath *dp)
@@ -95,9 +95,9 @@ static void forget_all(struct datapath *dp)
 	struct adit_addr addr;
 	uint32_t key;
 
-	empty_map(dp->fds.sa_out, NULL, &key);
-	empty_map(dp->fds.sa_in, NULL, &key);
-	empty_map(dp->fds.peers, NULL, &addr);
+	empty_map(dp->fds.sa_out, &key);
+	empty_map(dp->fds.sa_in, &key);
+	empty_map(dp->fds.peers, &addr);
 	memset(dp->slots, 0, sizeof(dp->slots));
 	memset(dp->index_used, 0, sizeof(dp->index_used));
 	tell_worker_id(dp, ADIT_MSG_FLUSH, 0);
@@ -150,14 +150,19 @@ void datapath_free(struct datapath *dp)
 	free(dp);
 }
 
-/* What flow caches learned before this is void. */
-static void new_generation(struct datapath *dp)
+static void write_state(struct datapath *dp)
 {
 	uint32_t zero = 0;
 
-	dp->state.generation++;
 	if (bpf_map_update_elem(dp->fds.spd_state, &zero, &dp->state, BPF_ANY))
 		log_error("spd_state cannot be written: %s", strerror(errno));
+}
+
+/* What flow caches learned before this is void. */
+static void new_generation(struct datapath *dp)
+{
+	dp->state.generation++;
+	write_state(dp);
 }
 
 /* ---- rules --------------------------------------------------------------------------------- */
@@ -265,10 +270,12 @@ int datapath_write_rules(struct datapath *dp)
 	old = dp->state.rules[set];
 	for (key.position = n; key.position < old; key.position++)
 		bpf_map_delete_elem(dp->fds.spd, &key);
+	/* Programs may read this struct half written, so one field at a time: the length of the new set while
+	 * nobody uses it, the switch, and then the generation that voids what was cached on the way. */
 	dp->state.rules[set] = n;
-	new_generation(dp);
-	/* set and generation share one aligned 64-bit word, so programs see both change or neither. */
+	write_state(dp);
 	dp->state.set = set;
+	write_state(dp);
 	new_generation(dp);
 	key.set = !set;
 	for (key.position = 0; key.position < dp->state.rules[!set]; key.position++)

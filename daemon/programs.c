@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "programs.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/magic.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "adit.skel.h"
+#include "log.h"
+
+#define BPFFS	    "/sys/fs/bpf"
+#define PINS	    BPFFS "/adit"
+#define OURS	    "adit_" /* how the names of our programs begin */
+#define TC_HANDLE   1
+#define TC_PRIORITY 0xad17
+
+struct programs {
+	struct adit_bpf *skel;
+	char dir[128];
+};
+
+static char libbpf_said[512]; /* its last warning, for the error message */
+
+static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (level == LIBBPF_WARN)
+		vsnprintf(libbpf_said, sizeof(libbpf_said), fmt, ap);
+	return 0;
+}
+
+/* ---- loading ------------------------------------------------------------------------------------- */
+
+static int ensure_bpffs(void)
+{
+	struct statfs fs;
+
+	if (statfs(BPFFS, &fs) == 0 && fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	if (mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
+		return -errno;
+	log_info("mounted bpffs on " BPFFS);
+	return 0;
+}
+
+static int make_dir(const char *path)
+{
+	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
+}
+
+static void remove_pins(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	if (!d)
+		return;
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			unlinkat(dirfd(d), e->d_name, 0);
+	closedir(d);
+}
+
+static int set_pin_paths(struct programs *p)
+{
+	char path[192];
+	struct bpf_map *map;
+	int err;
+
+	bpf_object__for_each_map(map, p->skel->obj)
+	{
+		if (bpf_map__is_internal(map)) /* .rodata and the like */
+			continue;
+		snprintf(path, sizeof(path), "%.127s/%.63s", p->dir, bpf_map__name(map));
+		err = bpf_map__set_pin_path(map, path);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int load_once(struct programs *p)
+{
+	int err;
+
+	p->skel = adit_bpf__open();
+	if (!p->skel)
+		return -errno;
+	err = set_pin_paths(p);
+	if (!err)
+		err = adit_bpf__load(p->skel);
+	if (err) {
+		adit_bpf__destroy(p->skel);
+		p->skel = NULL;
+	}
+	return err;
+}
+
+int programs_load(const char *instance, char *why, size_t why_size, struct programs **ret)
+{
+	struct programs *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	libbpf_set_print(keep_warning);
+	libbpf_said[0] = '\0';
+	snprintf(p->dir, sizeof(p->dir), PINS "/%.64s", instance);
+	err = ensure_bpffs();
+	if (!err)
+		err = make_dir(PINS);
+	if (!err)
+		err = make_dir(p->dir);
+	if (!err)
+		err = load_once(p);
+	if (err == -EINVAL) {
+		/* Pinned maps of another version: programs still attached keep theirs until they are
+		 * replaced. */
+		log_warn("maps pinned in %s have another layout and are made anew", p->dir);
+		remove_pins(p->dir);
+		err = load_once(p);
+	}
+	if (err) {
+		libbpf_said[strcspn(libbpf_said, "\n")] = '\0';
+		snprintf(why, why_size, "%s%s%s", strerror(-err), *libbpf_said ? ": " : "", libbpf_said);
+		programs_free(p);
+		return err;
+	}
+	*ret = p;
+	return 0;
+}
+
+void programs_free(struct programs *p)
+{
+	if (!p)
+		return;
+	adit_bpf__destroy(p->skel);
+	free(p);
+}
+
+int programs_map_fd(const struct programs *p, const char *map)
+{
+	return bpf_object__find_map_fd_by_name(p->skel->obj, map);
+}
+
+int programs_fd(const struct programs *p, enum program which)
+{
+	const struct bpf_program *const all[] = {
+		[PROGRAM_OUTSIDE] = p->skel->progs.adit_outside,
+		[PROGRAM_INSIDE] = p->skel->progs.adit_inside,
+		[PROGRAM_INTERNAL] = p->skel->progs.adit_internal,
+		[PROGRAM_EGRESS] = p->skel->progs.adit_egress,
+		[PROGRAM_FIB] = p->skel->progs.adit_fib,
+	};
+
+	return bpf_program__fd(all[which]);
+}
+
+/* ---- facts of this host ------------------------------------------------------------------------------ */
+
+static int update(int fd, const void *key, const void *value)
+{
+	return bpf_map_update_elem(fd, key, value, BPF_ANY) ? -errno : 0;
+}
+
+int programs_set_host(struct programs *p, const struct adit_host *host)
+{
+	__u32 zero = 0;
+
+	return update(bpf_map__fd(p->skel->maps.host), &zero, host);
+}
+
+int programs_set_port(struct programs *p, __u32 ifindex, const struct adit_port *port)
+{
+	struct adit_vlan_key key = {.lower_ifindex = port->lower_ifindex, .vlan = port->vlan};
+	int err = 0;
+
+	if (port->vlan)
+		err = update(bpf_map__fd(p->skel->maps.vlan_ports), &key, &ifindex);
+	return err ? err : update(bpf_map__fd(p->skel->maps.ports), &ifindex, port);
+}
+
+void programs_clear_ports(struct programs *p)
+{
+	struct adit_vlan_key vlan;
+	__u32 ifindex;
+	int fd = bpf_map__fd(p->skel->maps.vlan_ports);
+
+	while (bpf_map_get_next_key(fd, NULL, &vlan) == 0 && bpf_map_delete_elem(fd, &vlan) == 0)
+		;
+	fd = bpf_map__fd(p->skel->maps.ports);
+	while (bpf_map_get_next_key(fd, NULL, &ifindex) == 0 && bpf_map_delete_elem(fd, &ifindex) == 0)
+		;
+}
+
+int programs_set_socket(struct programs *p, __u32 slot, __u32 queue, int xsk_fd)
+{
+	__u32 key = slot * ADIT_QUEUES_MAX + queue;
+
+	return update(bpf_map__fd(p->skel->maps.xsks), &key, &xsk_fd);
+}
+
+/* ---- attaching ------------------------------------------------------------------------------------------
+ */
+
+static bool is_ours(__u32 prog_id)
+{
+	struct bpf_prog_info info = {0};
+	__u32 len = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(prog_id);
+	bool ours;
+
+	if (fd < 0)
+		return false;
+	ours = bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && strncmp(info.name, OURS, strlen(OURS)) == 0;
+	close(fd);
+	return ours;
+}
+
+static int attach_in_mode(int fd, __u32 ifindex, __u32 flags, __u32 old_id)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+	int old, err;
+
+	if (!old_id)
+		return bpf_xdp_attach((int)ifindex, fd, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+	old = bpf_prog_get_fd_by_id(old_id);
+	if (old < 0)
+		return -errno;
+	opts.old_prog_fd = old;
+	err = bpf_xdp_attach((int)ifindex, fd, flags | XDP_FLAGS_REPLACE, &opts);
+	close(old);
+	return err;
+}
+
+int programs_attach_xdp(struct programs *p, enum program which, __u32 ifindex, enum xdp_mode mode,
+			bool *native)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, now);
+	int fd = programs_fd(p, which), err;
+	__u32 old;
+
+	err = bpf_xdp_query((int)ifindex, 0, &now);
+	if (err)
+		return err;
+	old = now.prog_id ? now.prog_id : now.drv_prog_id ? now.drv_prog_id : now.skb_prog_id;
+	if (old && !is_ours(old))
+		return -EBUSY;
+	if (now.skb_prog_id && mode != XDP_MODE_GENERIC) {
+		/* One device cannot have both: ours of an earlier run makes room for the native one. */
+		bpf_xdp_detach((int)ifindex, XDP_FLAGS_SKB_MODE, NULL);
+		now.skb_prog_id = 0;
+	} else if (now.drv_prog_id && mode == XDP_MODE_GENERIC) {
+		bpf_xdp_detach((int)ifindex, XDP_FLAGS_DRV_MODE, NULL);
+		now.drv_prog_id = 0;
+	}
+	*native = mode != XDP_MODE_GENERIC;
+	err = -EOPNOTSUPP;
+	if (*native)
+		err = attach_in_mode(fd, ifindex, XDP_FLAGS_DRV_MODE, now.drv_prog_id);
+	if (err && mode != XDP_MODE_NATIVE) {
+		*native = false;
+		err = attach_in_mode(fd, ifindex, XDP_FLAGS_SKB_MODE, now.skb_prog_id);
+	}
+	return err;
+}
+
+int programs_attach_egress(struct programs *p, __u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = programs_fd(p, PROGRAM_EGRESS), .handle = TC_HANDLE,
+		    .priority = TC_PRIORITY, .flags = BPF_TC_F_REPLACE);
+	int err;
+
+	err = bpf_tc_hook_create(&hook);
+	if (err && err != -EEXIST)
+		return err;
+	return bpf_tc_attach(&hook, &opts);
+}
+
+/* ---- leaving ----------------------------------------------------------------------------------------------
+ */
+
+static void detach_xdp(__u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, now);
+
+	if (bpf_xdp_query((int)ifindex, 0, &now))
+		return;
+	if (now.drv_prog_id && is_ours(now.drv_prog_id))
+		bpf_xdp_detach((int)ifindex, XDP_FLAGS_DRV_MODE, NULL);
+	if (now.skb_prog_id && is_ours(now.skb_prog_id))
+		bpf_xdp_detach((int)ifindex, XDP_FLAGS_SKB_MODE, NULL);
+}
+
+static void detach_egress(__u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+
+	if (bpf_tc_query(&hook, &opts) || !is_ours(opts.prog_id))
+		return;
+	opts.prog_fd = 0;
+	opts.prog_id = 0;
+	opts.flags = 0;
+	bpf_tc_detach(&hook, &opts);
+}
+
+int programs_unload(const char *instance)
+{
+	char dir[128], path[160];
+	struct adit_port port;
+	__u32 ifindex, next;
+	int fd;
+
+	libbpf_set_print(keep_warning);
+	snprintf(dir, sizeof(dir), PINS "/%.64s", instance);
+	snprintf(path, sizeof(path), "%s/ports", dir);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return -errno;
+	for (ifindex = 0; bpf_map_get_next_key(fd, ifindex ? &ifindex : NULL, &next) == 0; ifindex = next) {
+		if (bpf_map_lookup_elem(fd, &next, &port))
+			continue;
+		detach_egress(next);
+		detach_xdp(port.lower_ifindex ? port.lower_ifindex : next);
+	}
+	close(fd);
+	remove_pins(dir);
+	return rmdir(dir) ? -errno : 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The BPF programs and maps of this instance: loaded, pinned, attached.
+ *
+ * Programs are attached by netlink and stay when every process of ours is gone: what policy protects is then
+ * dropped, not sent in clear.  Maps are pinned below /sys/fs/bpf/adit/INSTANCE/ and found again by the next
+ * start, so that there is no moment without rules.  programs_unload is the only way out.
+ */
+#ifndef ADIT_PROGRAMS_H
+#define ADIT_PROGRAMS_H
+
+#include <adit/maps.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct programs;
+
+enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_GENERIC };
+enum program { PROGRAM_OUTSIDE, PROGRAM_INSIDE, PROGRAM_INTERNAL, PROGRAM_EGRESS, PROGRAM_FIB };
+
+/* Mounts bpffs where it is missing.  On failure why says what the kernel or libbpf said. */
+int programs_load(const char *instance, char *why, size_t why_size, struct programs **ret);
+/* Closes descriptors; attached programs and pinned maps stay. */
+void programs_free(struct programs *p);
+
+int programs_map_fd(const struct programs *p, const char *map);
+int programs_fd(const struct programs *p, enum program which);
+
+int programs_set_host(struct programs *p, const struct adit_host *host);
+int programs_set_port(struct programs *p, __u32 ifindex, const struct adit_port *port);
+/* Ports of an earlier run that are not set again are forgotten. */
+void programs_clear_ports(struct programs *p);
+int programs_set_socket(struct programs *p, __u32 slot, __u32 queue, int xsk_fd);
+
+/* Takes the place of one of ours; another owner's program is left alone: -EBUSY.  native says what it became.
+ */
+int programs_attach_xdp(struct programs *p, enum program which, __u32 ifindex, enum xdp_mode mode,
+			bool *native);
+int programs_attach_egress(struct programs *p, __u32 ifindex);
+
+/* Every program and pin of the instance, whoever started it.  Protected traffic is then not protected. */
+int programs_unload(const char *instance);
+
+#endif
