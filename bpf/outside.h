@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* Frames from the untrusted side. */
+#ifndef ADIT_BPF_OUTSIDE_H
+#define ADIT_BPF_OUTSIDE_H
+
+#include "flow.h"
+#include "parse.h"
+#include "reason.h"
+
+#define UNKNOWN_SPI_WINDOW_NS 100000000 /* one event per window and CPU */
+
+/* An ESP packet in a frame. */
+struct esp_found {
+	__u32 off; /* of the ESP header in the frame */
+	__u32 len; /* of ESP, from the IP and UDP lengths: the frame may be padded */
+	__u32 spi;
+	__u32 src_port, dst_port; /* 0 = plain ESP */
+};
+
+/* Would the kernel deliver this to itself?  With forwarding off it never does anything else. */
+__noinline int is_for_us(struct xdp_md *ctx, const struct packet *p, __u32 ifindex)
+{
+	struct bpf_fib_lookup fib = {};
+	long ret;
+
+	if (!p)
+		return 0;
+	fib.ifindex = ifindex;
+	if (p->key.family == 4) {
+		fib.family = FAMILY_INET;
+		fib.ipv4_src = p->key.remote.d[3];
+		fib.ipv4_dst = p->key.local.d[3];
+	} else {
+		fib.family = FAMILY_INET6;
+		memcpy(fib.ipv6_src, p->key.remote.d, 16);
+		memcpy(fib.ipv6_dst, p->key.local.d, 16);
+	}
+	ret = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	return ret == BPF_FIB_LKUP_RET_NOT_FWDED || ret == BPF_FIB_LKUP_RET_FWD_DISABLED;
+}
+
+/* Clear text that our own rules would have protected on its way out must not come in as clear text
+ * (RFC 4301 5.2 step 3b).  IKE and NAT keepalives to ourselves are never protected (4.4.1). */
+static __always_inline __u32 front_recheck(const struct packet *p)
+{
+	const struct flow *f;
+
+	if (is_neighbour_discovery(p))
+		return ADIT_PASS_CLEAR;
+	if (p->key.family == 6 && (is_v6_link_local(&p->key.remote) || is_v6_link_local(&p->key.local) ||
+				   is_v6_group(&p->key.local)))
+		return ADIT_PASS_CLEAR;
+	if (p->key.family == 4 && (is_v4_group(&p->key.local) || is_v4_link_local(&p->key.local) ||
+				   is_v4_link_local(&p->key.remote)))
+		return ADIT_PASS_CLEAR;
+	f = flow_verdict(&p->key);
+	if (f && f->action == ADIT_PROTECT)
+		return ADIT_DROP_FRONT_RECHECK;
+	return ADIT_PASS_CLEAR;
+}
+
+/* Passes as why when it is for us; on its way through it is clear text like any other. */
+static __always_inline __u32 pass_ours(struct xdp_md *ctx, const struct packet *p, __u32 why)
+{
+	__u32 recheck = front_recheck(p);
+
+	if (recheck != ADIT_DROP_FRONT_RECHECK || is_for_us(ctx, p, p->key.ifindex))
+		return why;
+	return recheck;
+}
+
+/* Fragments of IKE and ESP for us are the kernel's to reassemble.  The later ones of a UDP datagram do not say
+ * whose they are; without a first one that passed they come to nothing. */
+static __always_inline __u32 take_fragment(struct xdp_md *ctx, const struct packet *p)
+{
+	__u8 protocol = p->key.protocol;
+	bool ike = p->key.local_port == IKE_PORT || p->key.local_port == IKE_NATT_PORT;
+
+	if (protocol == IPPROTO_ESP)
+		return ADIT_PASS_FRAGMENT;
+	if (protocol == IPPROTO_UDP && (p->fragment == FRAGMENT_LATER || ike))
+		return pass_ours(ctx, p, ADIT_PASS_FRAGMENT);
+	return front_recheck(p) == ADIT_DROP_FRONT_RECHECK ? ADIT_DROP_FRONT_RECHECK : ADIT_PASS_FRAGMENT;
+}
+
+/* ESP whose SPI is not ours: on its way through, or for us and lost. */
+__noinline int refuse_spi(struct xdp_md *ctx, const struct packet *p, struct esp_found *esp)
+{
+	struct adit_event *event;
+
+	if (!p || !esp)
+		return ADIT_DROP_MALFORMED;
+	if (!is_for_us(ctx, p, p->key.ifindex))
+		return ADIT_PASS_TRANSIT_ESP;
+	if (!limit_allows(LIMIT_UNKNOWN_SPI, UNKNOWN_SPI_WINDOW_NS, 1))
+		return ADIT_DROP_UNKNOWN_SPI;
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event)
+		return ADIT_DROP_UNKNOWN_SPI;
+	event->kind = ADIT_EVENT_UNKNOWN_SPI;
+	event->spi = esp->spi;
+	event->src = p->key.remote.addr;
+	event->dst = p->key.local.addr;
+	event->src_port = esp->src_port;
+	event->dst_port = esp->dst_port;
+	event->ifindex = p->key.ifindex;
+	bpf_ringbuf_submit(event, 0);
+	return ADIT_DROP_UNKNOWN_SPI;
+}
+
+/* Cut the frame down to ESP and put the note in front. */
+static __always_inline __u32 write_open_note(struct xdp_md *ctx, const struct packet *p,
+					     const struct esp_found *esp, __u32 index)
+{
+	__u32 frame = ctx->data_end - ctx->data;
+	struct adit_note *note;
+	void *data;
+
+	if (frame > esp->off + esp->len && bpf_xdp_adjust_tail(ctx, (int)(esp->off + esp->len - frame)))
+		return ADIT_DROP_NO_ROOM;
+	if (bpf_xdp_adjust_head(ctx, esp->off) || bpf_xdp_adjust_meta(ctx, -(int)sizeof(*note)))
+		return ADIT_DROP_NO_ROOM;
+	note = (void *)(long)ctx->data_meta;
+	data = (void *)(long)ctx->data;
+	if ((void *)(note + 1) > data)
+		return ADIT_DROP_NO_ROOM;
+	note->magic = ADIT_NOTE_MAGIC;
+	note->kind = ADIT_NOTE_OPEN;
+	note->flags = 0;
+	note->id = index;
+	note->open.peer_port = esp->src_port;
+	note->open.tos = p->tos;
+	memcpy(note->open.pad, "\0\0\0\0", sizeof(note->open.pad));
+	memcpy(&note->open.peer, &p->key.remote, sizeof(note->open.peer));
+	return ADIT_TO_WORKER_OPEN;
+}
+
+static __always_inline __u32 take_esp(struct xdp_md *ctx, const struct packet *p, struct esp_found *esp,
+				      __u32 *socket)
+{
+	const struct adit_sa_in *sa;
+	const struct adit_port *port;
+	__u32 why, ifindex = p->key.ifindex;
+
+	sa = bpf_map_lookup_elem(&sa_in, &esp->spi);
+	if (!sa || !address_equal(&sa->local, &p->key.local))
+		return refuse_spi(ctx, p, esp);
+	if (esp->len < ESP_LEAST)
+		return ADIT_DROP_RUNT;
+	if (esp->len & 3)
+		return ADIT_DROP_MALFORMED; /* RFC 4303 2.4: it ends on a 4-octet boundary */
+	port = bpf_map_lookup_elem(&ports, &ifindex);
+	if (!port || port->slot == ADIT_NO_SLOT)
+		return ADIT_DROP_NO_WORKER;
+	*socket = socket_index(port->slot, ctx->rx_queue_index);
+	if (!worker_listens(*socket))
+		return ADIT_DROP_NO_WORKER;
+	why = write_open_note(ctx, p, esp, sa->index);
+	return why;
+}
+
+static __always_inline __u32 take_plain_esp(struct xdp_md *ctx, const struct packet *p, __u32 *socket)
+{
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	struct esp_found esp = { .off = p->l4, .len = p->l3 + p->len - p->l4 };
+	__be32 *spi;
+
+	spi = data + (p->l4 & 0xfff);
+	if (esp.len < ESP_HEADER || (void *)(spi + 2) > end)
+		return ADIT_DROP_RUNT;
+	esp.spi = bpf_ntohl(*spi);
+	return take_esp(ctx, p, &esp, socket);
+}
+
+/* RFC 3948 2: a keepalive, IKE behind a zero marker, or ESP. */
+static __always_inline __u32 take_natt(struct xdp_md *ctx, const struct packet *p, __u32 *socket)
+{
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	struct esp_found esp = { .src_port = p->key.remote_port, .dst_port = p->key.local_port };
+	struct udphdr *udp;
+	__be32 *spi;
+	__u32 len;
+
+	udp = data + (p->l4 & 0xfff);
+	if ((void *)(udp + 1) > end)
+		return ADIT_DROP_RUNT;
+	len = bpf_ntohs(udp->len);
+	if (len < sizeof(*udp) || p->l4 + len > p->l3 + p->len)
+		return ADIT_DROP_MALFORMED;
+	len -= sizeof(*udp);
+	if (len < sizeof(*spi)) {
+		if (!is_for_us(ctx, p, p->key.ifindex))
+			return front_recheck(p);
+		if (len == 1 && (void *)(udp + 1) + 1 <= end && *(__u8 *)(udp + 1) == 0xff)
+			return ADIT_DROP_KEEPALIVE;
+		return ADIT_DROP_RUNT;
+	}
+	spi = (void *)(udp + 1);
+	if ((void *)(spi + 1) > end)
+		return ADIT_DROP_RUNT;
+	if (!*spi)
+		return pass_ours(ctx, p, ADIT_PASS_IKE);
+	esp.off = p->l4 + sizeof(*udp);
+	esp.len = len;
+	esp.spi = bpf_ntohl(*spi);
+	return take_esp(ctx, p, &esp, socket);
+}
+
+/* The interface a frame belongs to: this one, or the VLAN device above it; 0 = none of ours. */
+static __always_inline __u32 logical_ifindex(struct xdp_md *ctx, const struct packet *p)
+{
+	struct adit_vlan_key key = { .lower_ifindex = ctx->ingress_ifindex, .vlan = p->vlan };
+	const __u32 *ifindex;
+
+	if (p->vlan == VLAN_NONE)
+		return ctx->ingress_ifindex;
+	ifindex = bpf_map_lookup_elem(&vlan_ports, &key);
+	return ifindex ? *ifindex : 0;
+}
+
+static __always_inline __u32 take_outside(struct xdp_md *ctx, struct packet *p, __u32 *socket)
+{
+	__u32 why;
+
+	why = parse_frame(ctx, p, PARSE_INBOUND);
+	if (why)
+		return why;
+	p->key.kind = FLOW_IN;
+	p->key.ifindex = logical_ifindex(ctx, p);
+	if (!p->key.ifindex)
+		return ADIT_PASS_CLEAR;
+	if (p->fragment)
+		return take_fragment(ctx, p);
+	if (p->key.protocol == IPPROTO_ESP)
+		return take_plain_esp(ctx, p, socket);
+	if (p->key.protocol == IPPROTO_UDP && p->key.local_port == IKE_NATT_PORT)
+		return take_natt(ctx, p, socket);
+	if (p->key.protocol == IPPROTO_UDP && p->key.local_port == IKE_PORT)
+		return pass_ours(ctx, p, ADIT_PASS_IKE);
+	return front_recheck(p);
+}
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* The one way out: count the reason, and say what it means to the kernel.  Counting may fail, the verdict stays. */
+#ifndef ADIT_BPF_REASON_H
+#define ADIT_BPF_REASON_H
+
+#include "tables.h"
+
+static __always_inline void count(__u32 why)
+{
+	__u64 *n = bpf_map_lookup_elem(&reasons_bpf, &why);
+
+	if (n)
+		(*n)++;
+}
+
+static __always_inline void count_hit(__u32 rule, __u32 octets)
+{
+	struct adit_hits *h = bpf_map_lookup_elem(&rule_hits, &rule);
+
+	if (h) {
+		h->packets++;
+		h->octets += octets;
+	}
+}
+
+/* reasons.h lists what is left to the kernel first. */
+static __always_inline bool is_pass(__u32 why)
+{
+	return why && why < ADIT_TO_WORKER_SEAL;
+}
+
+static __always_inline int leave_xdp(__u32 why)
+{
+	count(why);
+	return is_pass(why) ? XDP_PASS : XDP_DROP;
+}
+
+static __always_inline int leave_tc(__u32 why)
+{
+	count(why);
+	return is_pass(why) ? TC_ACT_OK : TC_ACT_SHOT;
+}
+
+static __always_inline bool worker_listens(__u32 index)
+{
+	return bpf_map_lookup_elem(&xsks, &index) != NULL;
+}
+
+static __always_inline __u32 socket_index(__u32 slot, __u32 queue)
+{
+	return slot * ADIT_QUEUES_MAX + queue;
+}
+
+/* To the worker.  XDP_DROP is what happens when its socket went since worker_listens() was asked. */
+static __always_inline int leave_to_worker(__u32 why, __u32 index)
+{
+	count(why);
+	return bpf_redirect_map(&xsks, index, XDP_DROP);
+}
+
+#endif
