@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* This host as the datapath sees it: the configured interfaces, the internal veth pair, a socket port for
+ * each device, and whether the fast path may be used.
+ *
+ *   host_open         devices found, internal pair made, maps ports/host filled
+ *   host_open_xsk     AF_XDP sockets for one worker process; host_close_xsk before the next one, and in every
+ *                     child that is not the worker (the kernel keeps a socket while anybody maps its rings)
+ *   host_attach       programs onto the devices: from here on the datapath is live
+ *   host_refresh      after a change of a device or of netfilter's rules
+ */
+#ifndef ADIT_HOST_H
+#define ADIT_HOST_H
+
+#include "conf.h"
+#include "process.h"
+#include "programs.h"
+#include "worker.h"
+
+struct host;
+
+int host_open(const char *instance, const struct conf *conf, struct programs *programs,
+	      const uint64_t ike_cookies[IKE_SOCKETS], struct host **ret);
+/* Programs and pinned maps stay. */
+void host_close(struct host *h);
+
+int host_open_xsk(struct host *h);
+void host_close_xsk(struct host *h);
+/* Fills pools, ports, slots and the shared page. */
+void host_worker_setup(const struct host *h, struct worker_setup *setup);
+
+int host_attach(struct host *h);
+void host_refresh(struct host *h);
+
+/* The page for `adit show interface`. */
+const struct host_shared *host_shared(const struct host *h);
+
+#endif

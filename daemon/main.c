@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "parent.h"
+#include "programs.h"
+
+static const char usage[] =
+	"usage: aditd [-i NAME] -f FILE     run in the foreground with this configuration\n"
+	"       aditd [-i NAME] --unload    remove programs and maps of a stopped instance;\n"
+	"                                   what policy protected passes in clear from then on\n"
+	"  -f, --file FILE      configuration, /etc/adit/adit.conf if not given\n"
+	"  -i, --instance NAME  several can run on one machine; \"adit\" if not given\n"
+	"  SIGHUP reads the configuration again, SIGTERM ends.\n";
+
+/* The name goes into paths and device names. */
+static bool valid_instance(const char *name)
+{
+	return *name && strlen(name) <= 32 &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+		       strlen(name);
+}
+
+static int unload(const char *instance)
+{
+	int err = programs_unload(instance);
+
+	if (err && err != -ENOENT) {
+		fprintf(stderr, "aditd: instance %s is not unloaded: %s\n", instance, strerror(-err));
+		return EXIT_FAILURE;
+	}
+	printf("instance %s: %s\n", instance, err ? "nothing was loaded" : "programs and maps removed");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"file",	 required_argument, NULL, 'f'},
+		{"instance", required_argument, NULL, 'i'},
+		{"unload",   no_argument,	NULL, 'u'},
+		{"help",	 no_argument,	      NULL, 'h'},
+		{NULL,       0,		  NULL, 0	 },
+	};
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	const char *file = "/etc/adit/adit.conf", *instance = "adit";
+	bool remove_only = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "f:i:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'f':
+			file = optarg;
+			break;
+		case 'i':
+			instance = optarg;
+			break;
+		case 'u':
+			remove_only = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return EX_USAGE;
+		}
+	}
+	if (optind != argc || !valid_instance(instance)) {
+		fputs(usage, stderr);
+		return EX_USAGE;
+	}
+	if (geteuid() != 0) {
+		fputs("aditd: must be started by root; its children give that up at once\n", stderr);
+		return EX_NOPERM;
+	}
+	if (remove_only)
+		return unload(instance);
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	log_open(instance, "parent", LOG_LEVEL_INFO);
+	return parent_run(instance, file);
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define RUN_DIR	       "/run/adit"
+#define RECEIVE_OCTETS (1 << 20) /* a burst of handshakes while one is computed */
+#define PAIR_OCTETS    (4 << 20) /* some thousand SA_ADD */
+
+static int set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
+}
+
+static int bind_ike(int fd, int family, uint16_t port)
+{
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+	const struct sockaddr *sa = family == AF_INET ? (struct sockaddr *)&in : (struct sockaddr *)&in6;
+
+	return bind(fd, sa, family == AF_INET ? sizeof(in) : sizeof(in6)) ? -errno : 0;
+}
+
+static int open_ike(int family, uint16_t port)
+{
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	/* PMTU_DONT: a large IKE message goes out in fragments, never with DF. */
+	if (family == AF_INET) {
+		err = set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
+		if (!err)
+			err = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	} else {
+		err = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		if (!err)
+			err = set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+		if (!err)
+			err = set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+	}
+	set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_OCTETS);
+	if (!err)
+		err = bind_ike(fd, family, port);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int sockets_open_ike(int fds[IKE_SOCKETS], uint64_t cookies[IKE_SOCKETS])
+{
+	static const struct {
+		int family;
+		uint16_t port;
+	} want[IKE_SOCKETS] = {
+		{AF_INET,  500 },
+		{AF_INET,  4500},
+		 {AF_INET6, 500 },
+		  {AF_INET6, 4500}
+	  };
+	socklen_t len;
+	int i;
+
+	for (i = 0; i < IKE_SOCKETS; i++)
+		fds[i] = -1;
+	for (i = 0; i < IKE_SOCKETS; i++) {
+		fds[i] = open_ike(want[i].family, want[i].port);
+		if (fds[i] == -EAFNOSUPPORT && want[i].family == AF_INET6) {
+			fds[i] = -1;
+			continue;
+		}
+		if (fds[i] < 0) {
+			int err = fds[i];
+
+			log_error("UDP port %u (IPv%c): %s%s", want[i].port,
+				  want[i].family == AF_INET ? '4' : '6', strerror(-err),
+				  err == -EADDRINUSE ? "; does another IKE daemon run here?" : "");
+			fds[i] = -1;
+			sockets_close(fds, IKE_SOCKETS);
+			return err;
+		}
+		len = sizeof(cookies[i]);
+		if (getsockopt(fds[i], SOL_SOCKET, SO_COOKIE, &cookies[i], &len))
+			return -errno;
+	}
+	return 0;
+}
+
+void sockets_close(int *fds, unsigned n)
+{
+	while (n--)
+		if (fds[n] >= 0) {
+			close(fds[n]);
+			fds[n] = -1;
+		}
+}
+
+static int make_run_dir(const char *instance, char *path, size_t size)
+{
+	if (mkdir(RUN_DIR, 0755) && errno != EEXIST)
+		return -errno;
+	snprintf(path, size, RUN_DIR "/%.40s", instance);
+	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
+}
+
+int sockets_open_control(const char *instance)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	char dir[64];
+	int fd, err;
+
+	err = make_run_dir(instance, dir, sizeof(dir));
+	if (err)
+		return err;
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s/control", dir);
+	unlink(un.sun_path); /* of an earlier run: the lock says that it is not in use */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&un, sizeof(un)) || chmod(un.sun_path, 0600) || listen(fd, 16)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int sockets_lock(const char *instance)
+{
+	char path[96];
+	int fd, err;
+
+	err = make_run_dir(instance, path, sizeof(path));
+	if (err)
+		return err;
+	strncat(path, "/lock", sizeof(path) - strlen(path) - 1);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int sockets_pair(int pair[2])
+{
+	int i;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
+		return -errno;
+	for (i = 0; i < 2; i++)
+		set_int(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, PAIR_OCTETS);
+	return 0;
+}
