@@ -4,6 +4,9 @@
 #include "common.h"
 #include "tables.h"
 #include "outside.h"
+#include "outbound.h"
+#include "egress.h"
+#include "fib.h"
 
 /* Frames from the untrusted side: ESP for us goes to the worker, what should have been ESP goes nowhere. */
 SEC("xdp")
@@ -16,6 +19,60 @@ int adit_outside(struct xdp_md *ctx)
 	if (why != ADIT_TO_WORKER_OPEN)
 		return leave_xdp(why);
 	return leave_to_worker(why, socket);
+}
+
+/* Frames from an inside port that the kernel would send out protected: enveloped here, past the kernel. */
+SEC("xdp")
+int adit_inside(struct xdp_md *ctx)
+{
+	struct packet p = {};
+	__u32 socket = 0, why;
+
+	why = take_inside(ctx, &p, &socket);
+	if (why != ADIT_TO_WORKER_SEAL)
+		return leave_xdp(why);
+	return leave_to_worker(why, socket);
+}
+
+/* Far end of the internal pair: what adit_egress took from a policy interface. */
+SEC("xdp")
+int adit_internal(struct xdp_md *ctx)
+{
+	struct packet p = {};
+	__u32 socket = 0, why;
+
+	why = take_internal(ctx, &p, &socket);
+	if (why == ADIT_TO_WORKER_SEAL || why == ADIT_TO_WORKER_HOLD)
+		return leave_to_worker(why, socket);
+	if (why != ADIT_TOO_BIG_TOLD)
+		return leave_xdp(why);
+	count(why);
+	return XDP_TX;
+}
+
+/* Egress of a policy interface: what must be protected leaves by the internal pair instead. */
+SEC("tc")
+int adit_egress(struct __sk_buff *skb)
+{
+	struct packet p = {};
+	const struct adit_host *h;
+	__u32 why;
+
+	why = take_egress(skb, &p);
+	h = host_facts();
+	if (why != ADIT_TO_INTERNAL || !h)
+		return leave_tc(why);
+	count(why);
+	return bpf_redirect(h->internal_ifindex, 0);
+}
+
+/* No frames, questions: include/adit/fib.h. */
+SEC("xdp")
+int adit_fib(struct xdp_md *ctx)
+{
+	struct packet p = {};
+
+	return answer_fib(ctx, &p);
 }
 
 /* For an end of a veth pair that must have NAPI and nothing else: XDP_REDIRECT and XDP_TX into a veth need a

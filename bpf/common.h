@@ -30,6 +30,14 @@
 #define IP_MF	  0x2000
 #define IP_OFFSET 0x1fff
 
+static __always_inline int frame_len(const struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+
+	return end - data;
+}
+
 #define memcpy(to, from, n) __builtin_memcpy(to, from, n)
 
 #endif

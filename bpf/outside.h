@@ -112,11 +112,11 @@ __noinline int refuse_spi(struct xdp_md *ctx, const struct packet *p, struct esp
 static __always_inline __u32 write_open_note(struct xdp_md *ctx, const struct packet *p,
 					     const struct esp_found *esp, __u32 index)
 {
-	__u32 frame = ctx->data_end - ctx->data;
+	int frame = frame_len(ctx), keep = esp->off + esp->len;
 	struct adit_note *note;
 	void *data;
 
-	if (frame > esp->off + esp->len && bpf_xdp_adjust_tail(ctx, (int)(esp->off + esp->len - frame)))
+	if (frame > keep && bpf_xdp_adjust_tail(ctx, keep - frame))
 		return ADIT_DROP_NO_ROOM;
 	if (bpf_xdp_adjust_head(ctx, esp->off) || bpf_xdp_adjust_meta(ctx, -(int)sizeof(*note)))
 		return ADIT_DROP_NO_ROOM;

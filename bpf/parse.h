@@ -112,6 +112,7 @@ static __always_inline void look_l4(struct packet *p, void *data, void *end, __u
 		return;
 	}
 	l4 = data + (p->l4 & 0xff);
+	barrier_var(l4); /* one pointer, checked once: clang would add it up again unchecked */
 	there = p->l3 + p->len - p->l4;
 	if ((void *)l4 + L4_LOOK <= end && there >= L4_LOOK)
 		take_l4(p, l4, L4_LOOK, how);

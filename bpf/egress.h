@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* Everything that leaves a policy interface through the kernel, after routing, netfilter and NAT.  The skb may
+ * be a whole GSO train with unfinished checksums: only headers are looked at. */
+#ifndef ADIT_BPF_EGRESS_H
+#define ADIT_BPF_EGRESS_H
+
+#include "flow.h"
+#include "parse.h"
+#include "reason.h"
+
+#define HEADERS_WANTED 128 /* more than Ethernet, IPv6 and what is looked at behind them */
+
+static __always_inline bool is_our_ike(struct __sk_buff *skb, const struct packet *p, const struct adit_host *h)
+{
+	__u64 cookie;
+
+	if (p->key.protocol != IPPROTO_UDP)
+		return false;
+	cookie = bpf_get_socket_cookie(skb);
+	return cookie && (cookie == h->ike_cookies[0] || cookie == h->ike_cookies[1] ||
+			  cookie == h->ike_cookies[2] || cookie == h->ike_cookies[3]);
+}
+
+/* Sealed already and on its way to a peer.  Later fragments of ESP in UDP have no port to know them by; they
+ * count only when they came back into the kernel on adit0. */
+static __always_inline bool is_our_esp(struct __sk_buff *skb, const struct packet *p, const struct adit_host *h)
+{
+	const struct adit_peer *peer;
+
+	if (p->key.protocol == IPPROTO_UDP) {
+		if (p->fragment == FRAGMENT_LATER) {
+			if (!h->internal_ifindex || skb->ingress_ifindex != h->internal_ifindex)
+				return false;
+		} else if (p->key.local_port != IKE_NATT_PORT) {
+			return false;
+		}
+	} else if (p->key.protocol != IPPROTO_ESP) {
+		return false;
+	}
+	peer = bpf_map_lookup_elem(&peers, &p->key.remote);
+	return peer && address_equal(&peer->local, &p->key.local);
+}
+
+/* Into the internal pair; the source address tells its far end which policy interface this was for. */
+static __always_inline __u32 redirect_inside(struct __sk_buff *skb, const struct packet *p,
+					     const struct adit_host *h, bool no_ethernet)
+{
+	struct ethhdr eth;
+	__be32 ifindex = bpf_htonl(p->key.ifindex);
+
+	if (!h->internal_ifindex)
+		return ADIT_DROP_NO_WORKER;
+	if (no_ethernet && bpf_skb_change_head(skb, sizeof(eth), 0))
+		return ADIT_DROP_NO_ROOM;
+	memcpy(eth.h_dest, h->internal_mac, 6);
+	eth.h_source[0] = 0x02;
+	eth.h_source[1] = 0xad;
+	memcpy(eth.h_source + 2, &ifindex, 4);
+	eth.h_proto = bpf_htons(p->type);
+	if (bpf_skb_store_bytes(skb, 0, &eth, sizeof(eth), 0))
+		return ADIT_DROP_NO_ROOM;
+	return ADIT_TO_INTERNAL;
+}
+
+static __always_inline __u32 unmatched(const struct packet *p, const struct adit_port *port)
+{
+	if (p->key.family == 4 && is_v4_group(&p->key.remote))
+		return ADIT_PASS_CLEAR;
+	return port && port->flags & ADIT_PORT_UNMATCHED_DROP ? ADIT_DROP_UNMATCHED : ADIT_PASS_CLEAR;
+}
+
+static __always_inline __u32 parse_skb(struct __sk_buff *skb, struct packet *p)
+{
+	void *data = (void *)(long)skb->data;
+	void *end = (void *)(long)skb->data_end;
+	__u32 want = skb->len < HEADERS_WANTED ? skb->len : HEADERS_WANTED;
+
+	if (end - data < want) {
+		/* When it fails the headers are not there, which the parser then says. */
+		bpf_skb_pull_data(skb, want);
+		data = (void *)(long)skb->data;
+		end = (void *)(long)skb->data_end;
+	}
+	return parse_ip(skb, data, end, p, PARSE_SKB);
+}
+
+static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p)
+{
+	const struct adit_host *h = host_facts();
+	__u32 ifindex = skb->ifindex, why;
+	const struct adit_port *port = bpf_map_lookup_elem(&ports, &ifindex);
+	bool no_ethernet = port && port->flags & ADIT_PORT_NO_ETHERNET;
+	const struct flow *f;
+
+	p->type = bpf_ntohs(skb->protocol);
+	/* A tagged frame belongs to a VLAN device above this one, whose own egress has seen it. */
+	if (!h || skb->vlan_present || (p->type != ETH_P_IP && p->type != ETH_P_IPV6))
+		return ADIT_PASS_NOT_IP;
+	p->l3 = no_ethernet ? 0 : ETH_HLEN;
+	why = parse_skb(skb, p);
+	if (why)
+		return why;
+	p->key.kind = FLOW_OUT;
+	p->key.ifindex = ifindex;
+	if (is_our_ike(skb, p, h))
+		return ADIT_PASS_IKE;
+	if (is_our_esp(skb, p, h))
+		return ADIT_PASS_OWN_ESP;
+	if (is_neighbour_discovery(p))
+		return ADIT_PASS_CLEAR;
+	if (p->key.family == 6 && (is_v6_group(&p->key.remote) || is_v6_link_local(&p->key.remote)))
+		return ADIT_PASS_CLEAR;
+	f = flow_verdict(&p->key);
+	if (!f)
+		return ADIT_DROP_UNMATCHED;
+	if (f->action == ADIT_PROTECT)
+		return redirect_inside(skb, p, h, no_ethernet);
+	if (f->action != ADIT_BYPASS && f->action != ADIT_DISCARD)
+		return unmatched(p, port);
+	count_hit(f->rule, skb->len - p->l3);
+	return f->action == ADIT_BYPASS ? ADIT_PASS_RULE : ADIT_DROP_RULE;
+}
+
+#endif
