@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -56,6 +57,9 @@ int confine_user(const char *name)
 		return -errno;
 	if (pw->pw_uid != 0 && !setuid(0))
 		return -EPERM;
+	/* A change of account forgets this: with the parent goes the child, keys and all. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+		return -errno;
 	return drop_capabilities();
 }
 
