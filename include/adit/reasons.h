@@ -48,6 +48,8 @@
 	X(PEER_MOVED,          "peer-moved",          "authentic packet from a new outer address or port")       \
 	X(FRAGMENTED,          "fragmented",          "inner packet fragmented before encryption")               \
 	X(DROP_NO_NOTE,        "drop-no-note",        "frame without a valid note")                              \
+	X(DROP_ESP_LENGTH,     "drop-esp-length",     "ESP packet of a length that its suite cannot make")       \
+	X(DROP_ENGINE,         "drop-engine",         "the crypto library refused to work")                      \
 	X(DROP_STALE_SA,       "drop-stale-sa",       "its SA is gone")                                          \
 	X(DROP_REPLAY,         "drop-replay",         "sequence number seen before or too old (RFC 4303 3.4.3)")   \
 	X(DROP_INTEGRITY,      "drop-integrity",      "ICV wrong: damaged, forged, or keys/algorithms differ")   \
