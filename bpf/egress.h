@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* Everything that leaves a policy interface through the kernel, after routing, netfilter and NAT.  The skb may
- * be a whole GSO train with unfinished checksums: only headers are looked at. */
+/* Everything that leaves a policy interface through the kernel, after routing, netfilter and NAT.  The skb
+ * may be a whole GSO train with unfinished checksums: only headers are looked at. */
 #ifndef ADIT_BPF_EGRESS_H
 #define ADIT_BPF_EGRESS_H
 
@@ -10,7 +10,8 @@
 
 #define HEADERS_WANTED 128 /* more than Ethernet, IPv6 and what is looked at behind them */
 
-static __always_inline bool is_our_ike(struct __sk_buff *skb, const struct packet *p, const struct adit_host *h)
+static __always_inline bool is_our_ike(struct __sk_buff *skb, const struct packet *p,
+				       const struct adit_host *h)
 {
 	__u64 cookie;
 
@@ -23,7 +24,8 @@ static __always_inline bool is_our_ike(struct __sk_buff *skb, const struct packe
 
 /* Sealed already and on its way to a peer.  Later fragments of ESP in UDP have no port to know them by; they
  * count only when they came back into the kernel on adit0. */
-static __always_inline bool is_our_esp(struct __sk_buff *skb, const struct packet *p, const struct adit_host *h)
+static __always_inline bool is_our_esp(struct __sk_buff *skb, const struct packet *p,
+				       const struct adit_host *h)
 {
 	const struct adit_peer *peer;
 

@@ -31,7 +31,7 @@ static __always_inline void fib_question(struct bpf_fib_lookup *fib, const struc
 static __always_inline int answer_fib(struct xdp_md *ctx, struct packet *p)
 {
 	const struct adit_host *h = host_facts();
-	struct adit_fib_answer answer = { .slot = ADIT_NO_SLOT };
+	struct adit_fib_answer answer = {.slot = ADIT_NO_SLOT};
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
 	struct bpf_fib_lookup fib = {};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* Tells the sender that its packet does not fit the tunnel (RFC 1191, RFC 8201, RFC 4301 8.2.1).  The packet becomes
- * the quote in its own error message, which goes back into the kernel on adit0. */
+/* Tells the sender that its packet does not fit the tunnel (RFC 1191, RFC 8201, RFC 4301 8.2.1).  The packet
+ * becomes the quote in its own error message, which goes back into the kernel on adit0. */
 #ifndef ADIT_BPF_ICMP_H
 #define ADIT_BPF_ICMP_H
 
@@ -11,7 +11,7 @@
 #define TOO_BIG_WINDOW_NS 100000000
 #define TOO_BIG_MOST	  100 /* a window and CPU: the kernel's own limit is 1000 a second */
 #define QUOTE4		  128 /* RFC 1812 4.3.2.3 wants more than the 8 octets of RFC 792; room for any IP header */
-#define QUOTE6		  512 /* what one bpf_csum_diff can sum; RFC 4443 2.4 (c) allows up to 1280 in all */
+#define QUOTE6		  512  /* what one bpf_csum_diff can sum; RFC 4443 2.4 (c) allows up to 1280 in all */
 #define DSCP_CONTROL	  0xc0 /* CS6, as routers send it */
 
 struct icmp_too_big {
@@ -57,8 +57,8 @@ static __always_inline void address_back(struct ethhdr *eth, const struct adit_h
 }
 
 /* source: our outer address when it is of this family, else the packet's own destination, for want of one. */
-static __always_inline bool write_too_big_v4(struct xdp_md *ctx, const struct packet *p, const struct envelope *e,
-					     const struct adit_host *h)
+static __always_inline bool write_too_big_v4(struct xdp_md *ctx, const struct packet *p,
+					     const struct envelope *e, const struct adit_host *h)
 {
 	struct too_big_v4 *m = (void *)(long)ctx->data;
 	const struct iphdr *outer = (const struct iphdr *)e->outer;
@@ -89,8 +89,8 @@ static __always_inline bool write_too_big_v4(struct xdp_md *ctx, const struct pa
 	return true;
 }
 
-static __always_inline bool write_too_big_v6(struct xdp_md *ctx, const struct packet *p, const struct envelope *e,
-					     const struct adit_host *h, __u32 mtu)
+static __always_inline bool write_too_big_v6(struct xdp_md *ctx, const struct packet *p,
+					     const struct envelope *e, const struct adit_host *h, __u32 mtu)
 {
 	struct too_big_v6 *m = (void *)(long)ctx->data;
 	const struct ipv6hdr *outer = (const struct ipv6hdr *)e->outer;

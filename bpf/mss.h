@@ -7,12 +7,12 @@
 #include "packet.h"
 #include "reason.h"
 
-#define TCP_HEADER   20
-#define TCP_CHECK    16
-#define OPTIONS_MAX  40
-#define OPTION_END   0
-#define OPTION_NOP   1
-#define OPTION_MSS   2
+#define TCP_HEADER  20
+#define TCP_CHECK   16
+#define OPTIONS_MAX 40
+#define OPTION_END  0
+#define OPTION_NOP  1
+#define OPTION_MSS  2
 
 struct option_walk {
 	__u8 octets[64]; /* the header's options; a power of two so that an index can be masked */
@@ -96,7 +96,8 @@ __noinline int clamp_mss(struct xdp_md *ctx, const struct packet *p, __u32 most)
 	count(ADIT_MSS_CLAMPED);
 	if (is_unfinished(p, check))
 		return 0;
-	/* Behind a single NOP the value lies across two words of the sum: each octet counts on the other side. */
+	/* Behind a single NOP the value lies across two words of the sum: each octet counts on the other
+	 * side. */
 	from = w.mss_at & 1 ? __builtin_bswap16(was) : was;
 	to = w.mss_at & 1 ? __builtin_bswap16(now) : now;
 	check = csum_replace(check, from, to);

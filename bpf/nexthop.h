@@ -26,7 +26,8 @@ static __always_inline void write_link(struct envelope *e, const __u8 *dmac, con
 	word[8] = type;
 }
 
-/* Source address of what adit itself puts on the internal link; octets 2..5 are a policy ifindex elsewhere. */
+/* Source address of what adit itself puts on the internal link; octets 2..5 are a policy ifindex elsewhere.
+ */
 static __always_inline void own_mac(__u8 mac[6])
 {
 	mac[0] = 0x02;
@@ -59,7 +60,8 @@ static __always_inline __u32 inner_room(const struct envelope *e, __u32 mtu)
 	return ((mtu - headers) & ~((__u32)e->align - 1)) - 2;
 }
 
-static __always_inline void route_envelope(struct xdp_md *ctx, struct envelope *e, const struct adit_sa_out *sa)
+static __always_inline void route_envelope(struct xdp_md *ctx, struct envelope *e,
+					   const struct adit_sa_out *sa)
 {
 	const union address *local = (const union address *)&sa->local;
 	const union address *remote = (const union address *)&sa->remote;

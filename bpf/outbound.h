@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* The two places where inner packets enter XDP: an inside port (fast path) and the internal port (general). */
+/* The two places where inner packets enter XDP: an inside port (fast path) and the internal port (general).
+ */
 #ifndef ADIT_BPF_OUTBOUND_H
 #define ADIT_BPF_OUTBOUND_H
 
@@ -54,15 +55,21 @@ static __always_inline __u32 hold(struct xdp_md *ctx, const struct packet *p, __
 	return ADIT_TO_WORKER_HOLD;
 }
 
-/* What does not fit: IPv4 without DF is fragmented by the worker before it is sealed.  IPv6 of up to 1280 octets must get
- * through whatever the tunnel is made of: its envelope is fragmented by the kernel, so it must not say DF. */
-static __always_inline __u32 fit(struct xdp_md *ctx, const struct packet *p, struct envelope *e, __u32 *flags)
+/* What does not fit.  IPv4 without DF is fragmented by the worker before it is sealed.  IPv6 of up to 1280
+ * octets must get through whatever the tunnel is made of (RFC 8200 5), so there the kernel fragments the
+ * envelope. */
+static __always_inline __u32 fit(struct xdp_md *ctx, const struct packet *p, const struct envelope *e,
+				 __u32 *how)
 {
 	if (p->len <= e->inner_mtu)
 		return 0;
 	if (p->key.family == 4 && !p->df) {
-		*flags |= ADIT_NOTE_FRAGMENT;
+		*how |= ADIT_NOTE_FRAGMENT;
 		return 0;
+	}
+	if (p->key.family == 6 && p->len <= MTU6_LEAST) {
+		*how |= SEAL_VIA_KERNEL;
+		return e->v6 ? ADIT_DROP_TOO_BIG : 0;
 	}
 	return tell_too_big(ctx, p, e);
 }
@@ -72,7 +79,7 @@ static __always_inline __u32 take_internal(struct xdp_md *ctx, struct packet *p,
 	const struct adit_host *h = host_facts();
 	struct envelope *e;
 	struct flow *f;
-	__u32 why, flags = 0;
+	__u32 why, how = 0;
 
 	p->key.ifindex = policy_ifindex(ctx);
 	if (!p->key.ifindex || !h)
@@ -97,11 +104,11 @@ static __always_inline __u32 take_internal(struct xdp_md *ctx, struct packet *p,
 		return ADIT_DROP_NO_SA;
 	if (e->why)
 		return e->why;
-	why = fit(ctx, p, e, &flags);
+	why = fit(ctx, p, e, &how);
 	if (why)
 		return why;
 	clamp_syn(ctx, p, e);
-	return seal(ctx, e, p, f->sa, flags);
+	return seal(ctx, e, p, f->sa, how);
 }
 
 /* Where would the kernel send this?  f->fib_ifindex says: 0 unless it is a plain forward. */
@@ -180,7 +187,8 @@ static __always_inline bool addressed_to(struct xdp_md *ctx, const __u8 mac[6])
 /* What needs the kernel's eye whatever the policy says. */
 static __always_inline bool is_plain(const struct packet *p)
 {
-	if (p->fragment || p->options || p->ttl <= 1 || p->len > FAST_LEN_MAX || p->key.opaque & OPAQUE_PROTOCOL)
+	if (p->fragment || p->options || p->ttl <= 1 || p->len > FAST_LEN_MAX ||
+	    p->key.opaque & OPAQUE_PROTOCOL)
 		return false;
 	if (p->key.family == 6)
 		return !is_v6_group(&p->key.remote) && !is_v6_link_local(&p->key.remote) &&
@@ -204,7 +212,8 @@ static __always_inline bool age_ttl(struct xdp_md *ctx, const struct packet *p)
 	}
 	if ((void *)(v4 + 1) > end)
 		return false;
-	v4->check = csum_replace(v4->check, bpf_htons((__u16)v4->ttl << 8), bpf_htons((__u16)(v4->ttl - 1) << 8));
+	v4->check =
+		csum_replace(v4->check, bpf_htons((__u16)v4->ttl << 8), bpf_htons((__u16)(v4->ttl - 1) << 8));
 	v4->ttl--;
 	return true;
 }

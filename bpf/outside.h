@@ -69,8 +69,8 @@ static __always_inline __u32 pass_ours(struct xdp_md *ctx, const struct packet *
 	return recheck;
 }
 
-/* Fragments of IKE and ESP for us are the kernel's to reassemble.  The later ones of a UDP datagram do not say
- * whose they are; without a first one that passed they come to nothing. */
+/* Fragments of IKE and ESP for us are the kernel's to reassemble.  The later ones of a UDP datagram do not
+ * say whose they are; without a first one that passed they come to nothing. */
 static __always_inline __u32 take_fragment(struct xdp_md *ctx, const struct packet *p)
 {
 	__u8 protocol = p->key.protocol;
@@ -163,7 +163,7 @@ static __always_inline __u32 take_plain_esp(struct xdp_md *ctx, const struct pac
 {
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
-	struct esp_found esp = { .off = p->l4, .len = p->l3 + p->len - p->l4 };
+	struct esp_found esp = {.off = p->l4, .len = p->l3 + p->len - p->l4};
 	__be32 *spi;
 
 	spi = data + (p->l4 & 0xfff);
@@ -178,7 +178,7 @@ static __always_inline __u32 take_natt(struct xdp_md *ctx, const struct packet *
 {
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
-	struct esp_found esp = { .src_port = p->key.remote_port, .dst_port = p->key.local_port };
+	struct esp_found esp = {.src_port = p->key.remote_port, .dst_port = p->key.local_port};
 	struct udphdr *udp;
 	__be32 *spi;
 	__u32 len;
@@ -211,7 +211,7 @@ static __always_inline __u32 take_natt(struct xdp_md *ctx, const struct packet *
 /* The interface a frame belongs to: this one, or the VLAN device above it; 0 = none of ours. */
 static __always_inline __u32 logical_ifindex(struct xdp_md *ctx, const struct packet *p)
 {
-	struct adit_vlan_key key = { .lower_ifindex = ctx->ingress_ifindex, .vlan = p->vlan };
+	struct adit_vlan_key key = {.lower_ifindex = ctx->ingress_ifindex, .vlan = p->vlan};
 	const __u32 *ifindex;
 
 	if (p->vlan == VLAN_NONE)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* One packet, parsed once: offsets from the start of the frame, and the key under which flows are remembered. */
+/* One packet, parsed once: offsets from the start of the frame, and the key under which flows are remembered.
+ */
 #ifndef ADIT_BPF_PACKET_H
 #define ADIT_BPF_PACKET_H
 
@@ -14,9 +15,9 @@ enum fragment { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
 
 struct packet {
 	struct flow_key key;
-	__u32 l3;  /* IP header */
-	__u32 l4;  /* what follows IP and extension headers */
-	__u32 len; /* of the IP packet, as its header says */
+	__u32 l3;   /* IP header */
+	__u32 l4;   /* what follows IP and extension headers */
+	__u32 len;  /* of the IP packet, as its header says */
 	__u16 type; /* EtherType behind the tags */
 	__u16 vlan;
 	__u8 tos;

@@ -147,7 +147,8 @@ static __always_inline void walk_extensions(void *ctx, struct packet *p, __u32 h
 		if (off + sizeof(h) > stop || load(ctx, off, h, sizeof(h), how))
 			goto hidden;
 		if (next == IPPROTO_FRAGMENT) {
-			/* A later fragment starts in the middle of something: nothing behind this is a header. */
+			/* A later fragment starts in the middle of something: nothing behind this is a
+			 * header. */
 			p->fragment = (h[2] | (h[3] & 0xf8)) ? FRAGMENT_LATER : FRAGMENT_FIRST;
 			next = h[0];
 			off += sizeof(h);

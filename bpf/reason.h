@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* The one way out: count the reason, and say what it means to the kernel.  Counting may fail, the verdict stays. */
+/* The one way out: count the reason, and say what it means to the kernel.  Counting may fail, the verdict
+ * stays. */
 #ifndef ADIT_BPF_REASON_H
 #define ADIT_BPF_REASON_H
 

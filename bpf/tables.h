@@ -6,19 +6,19 @@
 #include "common.h"
 #include "flow_key.h"
 
-#define FLOWS	       4096 /* per CPU, a power of two */
-#define LOGICAL_PORTS  64   /* VLAN devices included */
-#define RULE_SETS      2    /* the one in force and the one being written */
-#define REASONS_IKE    256  /* those of ike/ike_reason.h and some */
-#define EVENTS_OCTETS  (64 * 1024)
+#define FLOWS	      4096 /* per CPU, a power of two */
+#define LOGICAL_PORTS 64   /* VLAN devices included */
+#define RULE_SETS     2	   /* the one in force and the one being written */
+#define REASONS_IKE   256  /* those of ike/ike_reason.h and some */
+#define EVENTS_OCTETS (64 * 1024)
 
 /* What was decided for one flow.  Exact: its key is the whole selector of the packet. */
 struct flow {
 	struct flow_key key;
 	__u32 generation;
-	__u32 rule; /* id, 0 = none matched */
-	__u32 sa;   /* index, 0 = none */
-	__u8 action; /* enum adit_action, 0 = none matched */
+	__u32 rule;    /* id, 0 = none matched */
+	__u32 sa;      /* index, 0 = none */
+	__u8 action;   /* enum adit_action, 0 = none matched */
 	__u8 narrowed; /* outside what the peer narrowed the SA to */
 	__u16 fib_mtu; /* 0 = no limit known */
 	/* Inside ports only, and only as fresh as fib_ns says. */
@@ -46,7 +46,7 @@ struct envelope {
 	__u8 udp; /* RFC 3948 */
 	__u8 why; /* reason that nothing can be sent, 0 = can */
 	__u8 via_kernel;
-	__u8 link[20];	 /* Ethernet and maybe VLAN header; 2 octets unused */
+	__u8 link[20];	/* Ethernet and maybe VLAN header; 2 octets unused */
 	__u8 outer[56]; /* IP, maybe UDP, ESP: without gaps */
 };
 
@@ -57,21 +57,21 @@ struct limit {
 
 enum limit_kind { LIMIT_UNKNOWN_SPI, LIMIT_TOO_BIG, LIMIT_COUNT };
 
-#define TABLE(NAME, TYPE, KEY, VALUE, MAX)                                                                   \
-	struct {                                                                                             \
-		__uint(type, TYPE);                                                                          \
-		__uint(max_entries, MAX);                                                                    \
-		__type(key, KEY);                                                                            \
-		__type(value, VALUE);                                                                        \
+#define TABLE(NAME, TYPE, KEY, VALUE, MAX) \
+	struct {                           \
+		__uint(type, TYPE);        \
+		__uint(max_entries, MAX);  \
+		__type(key, KEY);          \
+		__type(value, VALUE);      \
 	} NAME SEC(".maps")
 
-#define TABLE_MMAP(NAME, VALUE, MAX)                                                                         \
-	struct {                                                                                             \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                                            \
-		__uint(map_flags, BPF_F_MMAPABLE);                                                           \
-		__uint(max_entries, MAX);                                                                    \
-		__type(key, __u32);                                                                          \
-		__type(value, VALUE);                                                                        \
+#define TABLE_MMAP(NAME, VALUE, MAX)               \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__uint(max_entries, MAX);          \
+		__type(key, __u32);                \
+		__type(value, VALUE);              \
 	} NAME SEC(".maps")
 
 TABLE(host, BPF_MAP_TYPE_ARRAY, __u32, struct adit_host, 1);
