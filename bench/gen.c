@@ -115,7 +115,7 @@ static int send_all(const struct options *o, struct generate_bpf *bpf, int prog)
 {
 	uint8_t frame[FRAME_MOST] = {0};
 	double start = now_s(), rate = o->rate ? o->rate : FASTEST, seconds;
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = o->pool ? 64 : o->size,
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = o->pool ? GEN_INPUT : o->size,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = GEN_BURST);
 	uint64_t most = o->pool ? o->frames : UINT64_MAX;
 	int err = 0;

@@ -72,6 +72,7 @@ int bench_replay(struct xdp_md *ctx)
 {
 	__u32 len, index = sent;
 	struct pool_slot *slot = bpf_map_lookup_elem(&pool, &index);
+	__u8 *data;
 	int i;
 
 	if (!slot)
@@ -80,13 +81,12 @@ int bench_replay(struct xdp_md *ctx)
 	if (len < sizeof(struct ethhdr) || len > slot_octets)
 		return XDP_ABORTED;
 	pace();
-	if (bpf_xdp_adjust_tail(ctx, (int)len - (int)(ctx->data_end - ctx->data)) ||
-	    bpf_xdp_store_bytes(ctx, 0, slot + 1, len))
+	if (bpf_xdp_adjust_tail(ctx, (int)len - GEN_INPUT) || bpf_xdp_store_bytes(ctx, 0, slot + 1, len))
 		return XDP_ABORTED;
-	__u8 *data = (void *)(long)ctx->data;
-	if (data + 12 > (__u8 *)(long)ctx->data_end)
+	data = (void *)(long)ctx->data;
+	if (data + 2 * ETH_ALEN > (__u8 *)(long)ctx->data_end)
 		return XDP_ABORTED;
-	for (i = 0; i < 12; i++) /* captured on another wire: only the MAC addresses differ */
+	for (i = 0; i < 2 * ETH_ALEN; i++) /* captured on another wire: only the MAC addresses differ */
 		data[i] = headers[i];
 	sent++;
 	return bpf_redirect_map(&device, 0, XDP_ABORTED);

@@ -4,6 +4,7 @@
 #define BENCH_GENERATE_H
 
 #define GEN_HEADERS 42 /* Ethernet, IPv4, UDP: what a gateway may rewrite in place */
+#define GEN_INPUT   64 /* how long a frame is before the pool's program gives it its own length */
 #define GEN_BURST   64 /* the kernel's own batch for live frames */
 
 #endif

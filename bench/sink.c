@@ -38,7 +38,8 @@ static struct seen sum_and_clear(int map, struct seen *per_cpu, int cpus)
 	return all;
 }
 
-/* A line on stdin asks; after "clear" it starts anew.  The rate is between the first and the last stamped frame. */
+/* A line on stdin asks; after "clear" it starts anew.  The rate is between the first and the last stamped
+ * frame. */
 static void answer(int map, struct seen *per_cpu, int cpus, bool clear)
 {
 	struct seen s = sum_and_clear(map, per_cpu, cpus);
