@@ -2,6 +2,7 @@
 """Who is measured, each with how it is started and which way its frames go."""
 import contextlib
 import os
+import secrets
 import subprocess
 import time
 
@@ -12,11 +13,14 @@ CONF = """
 interface wan0 {{ role outside; policy map1 }}
 interface lan0 {{ role inside; fast-path on }}
 ike-proposal strong {{ encryption aes256gcm16; prf sha256; dh x25519 }}
-esp-proposal fast {{ protocol esp; mode tunnel; encryption aes256gcm16; esn yes; lifetime 8h }}
+esp-proposal fast {{ encryption aes256gcm16; esn yes; lifetime 8h }}
 peer far {{
-    version 2; remote {remote}; local-id fqdn:{me}; remote-id fqdn:{other}
-    psk "bench-only-0123456789"; nat-traversal no
-    dpd {{ idle 1h }}
+    remote {remote}
+    local-id fqdn:{me}
+    remote-id fqdn:{other}
+    psk file:bench.psk
+    ike strong
+    dpd {{ idle off }}
 }}
 acl lans {{ 5 permit ip {local_lan} -> {remote_lan} }}
 policy map1 {{ 10 isakmp {{ peer far; acl lans; esp fast; trigger traffic }} }}
@@ -32,15 +36,17 @@ POOL_MOST = 600_000
 THROUGH_A = dict(source=("S", "eth0"), entry=("A", "lan0"), sink=("M", "a0"))
 
 
-def forwarder(meter, octets, *options):
+def forwarder(meter, octets, adit, *options):
+    adit.down()
     path = Path(**THROUGH_A, count_all=bool(options))
     argv = [meter.tool, "fwd", "lan0", "wan0", "--cpu", 1, *options]
     with Process(meter.boxes, "A", argv, meter.log).ready(), meter.sink(path).ready() as sink:
         return meter.measure(lambda rate: meter.trial(path, sink, octets, rate))
 
 
-def kernel(meter, octets):
+def kernel(meter, octets, adit):
     """All of it runs in the softirq on CPU0: there is no second core to give it."""
+    adit.down()
     path = Path(**THROUGH_A)
     # Live frames enter a veth only where its far end polls, which without XDP is what GRO is for.
     meter.boxes.run("A", "ethtool", "-K", "lan0", "gro", "on")
@@ -52,8 +58,8 @@ def kernel(meter, octets):
 
 
 class AditPair:
-    """Two gateways that negotiate for real.  Started when first needed, and paused while others are measured,
-    so that they do not share a core with them."""
+    """Two gateways that negotiate for real.  Started when first needed and stopped when somebody else is
+    measured: their programs sit on the interfaces that the others need."""
 
     def __init__(self, boxes, build, log_dir):
         self.boxes, self.build, self.log_dir = boxes, build, log_dir
@@ -67,6 +73,9 @@ class AditPair:
     def up(self):
         if self.daemons:
             return
+        psk = os.path.join(self.log_dir, "bench.psk")
+        with open(psk, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+            out.write(secrets.token_hex(24))
         for side, words in SIDES.items():
             conf = os.path.join(self.log_dir, f"{side}.conf")
             with open(conf, "w") as out:
@@ -105,6 +114,9 @@ class AditPair:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait(5)
+        for side in self.daemons:  # what stays on purpose would be in the next competitor's way
+            self.boxes.run(side, os.path.join(self.build, "aditd"), "-i", self.instance(side), "--unload",
+                           check=False)
         self.daemons.clear()
 
     def __enter__(self):
@@ -149,11 +161,12 @@ def open_(meter, octets, adit):
         return meter.measure(attempt)
 
 
+# In this order: those that need Adit stand together, so it starts once for both.
 COMPETITORS = {
-    "xsk": lambda meter, octets, adit: forwarder(meter, octets),
-    "xskgcm": lambda meter, octets, adit: forwarder(meter, octets, "--gcm", "seal"),
+    "xsk": forwarder,
+    "xskgcm": lambda meter, octets, adit: forwarder(meter, octets, adit, "--gcm", "seal"),
     "seal": seal,
     "open": open_,
-    "xskgcm-open": lambda meter, octets, adit: forwarder(meter, octets, "--gcm", "open"),
-    "kernel": lambda meter, octets, adit: kernel(meter, octets),
+    "xskgcm-open": lambda meter, octets, adit: forwarder(meter, octets, adit, "--gcm", "open"),
+    "kernel": kernel,
 }

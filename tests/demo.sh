@@ -58,8 +58,16 @@ within() {
 	done
 }
 
+# Programs and maps outlive a daemon on purpose; a demo takes them along.
+unload() {
+	"$build/aditd" -i adit-demo-a --unload
+	"$build/aditd" -i adit-demo-b --unload
+} >/dev/null 2>&1
+
 finish() {
 	trap - EXIT INT TERM HUP
+	lab_stop
+	unload
 	lab_down
 	if [ -z "$dir" ]; then return; fi
 	if [ "$1" = keep ]; then echo "   logs and captures stay in $dir"; else rm -rf "$dir"; fi
@@ -281,6 +289,7 @@ stop_gateways() {
 	pids="$(ip netns pids "$(lab_ns gwA)") $(ip netns pids "$(lab_ns gwB)")"
 	kill $pids 2>/dev/null
 	within 10 gateways_gone || kill -9 $(ip netns pids "$(lab_ns gwA)") $(ip netns pids "$(lab_ns gwB)") 2>/dev/null
+	unload
 }
 gateways_gone() { [ -z "$(ip netns pids "$(lab_ns gwA)")$(ip netns pids "$(lab_ns gwB)")" ]; }
 
@@ -341,6 +350,7 @@ main() {
 
 	say "The lab: hostA 10.1.1.2 - gwA 192.0.2.1 == Internet == gwB 198.51.100.1 - hostB 10.1.2.2"
 	lab_down # what a killed demo left
+	unload
 	must "namespaces and wires" lab_up && "demo_$peer"
 
 	say "Summary"

@@ -46,6 +46,10 @@ class Aditd:
         """Its exit code; asked to leave as systemd would."""
         return stop(self.child, 10)
 
+    def unload(self):
+        """Programs and maps outlive the daemon on purpose; this takes them away."""
+        self.lab.run(self.box, BUILD / "aditd", "-i", self.instance, "--unload", check=False)
+
     def pid(self, role):
         """parent is the process that was started; ike and worker are its children, known by their comm."""
         if role == "parent":

@@ -53,6 +53,8 @@ class Lab:
     def down(self):
         for child in reversed(self.children):
             stop(child)
+        for gateway in self.gateways.values():
+            gateway.unload()
         subprocess.run([LAB_SH, "down", self.prefix], timeout=60, check=False)
 
     def forget(self):
