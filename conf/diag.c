@@ -41,6 +41,7 @@ static void add(struct conf_diag *d, bool error, struct conf_loc at, const char 
 {
 	struct conf_message *m;
 	unsigned i;
+	char *c;
 
 	if (error)
 		d->errors++;
@@ -56,6 +57,10 @@ static void add(struct conf_diag *d, bool error, struct conf_loc at, const char 
 	m->error = error;
 	m->at = at;
 	vsnprintf(m->text, sizeof(m->text), fmt, ap);
+	/* Words of the file are in it: they must not steer a terminal or break what carries the message. */
+	for (c = m->text; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 }
 
 void diag_error(struct conf_diag *d, struct conf_loc at, const char *fmt, ...)
