@@ -169,12 +169,10 @@ __noinline int prepare_envelope(struct xdp_md *ctx, struct envelope *e, __u32 ru
 
 	if (!e)
 		return ADIT_DROP_NO_SA;
+	e->why = ADIT_DROP_NO_SA;
+	if (!sa || !sa->align || sa->align & (sa->align - 1) || sa->iv_len & 3)
+		return e->why;
 	e->why = 0;
-	if (!sa || !sa->align || sa->align & (sa->align - 1) || sa->iv_len & 3) {
-		e->generation = 0;
-		e->rule = 0;
-		return ADIT_DROP_NO_SA;
-	}
 	local = (const union address *)&sa->local;
 	e->v6 = !(local->w[0] == 0 && local->d[2] == bpf_htonl(0xffff));
 	e->udp = !!sa->udp_encap;

@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* adit_egress: what leaves a policy interface through the kernel. */
+#include "bed.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <linux/pkt_cls.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define ICMPV6 58
+
+static struct result leaving(const struct frame *f)
+{
+	return bed_tc(f, bed.wan, 0, 0);
+}
+
+static void start(struct frame *f)
+{
+	frame_eth(f, bed.gateway_mac, bed.wan_mac);
+}
+
+static void udp(struct frame *f, const char *src, const char *dst, uint16_t sport, uint16_t dport)
+{
+	start(f);
+	frame_ip(f, src, dst, IPPROTO_UDP);
+	frame_udp(f, sport, dport);
+	frame_fill(f, 40);
+	frame_finish(f);
+}
+
+static void tcp(struct frame *f, const char *src, const char *dst, uint16_t sport, uint16_t dport, size_t len)
+{
+	start(f);
+	frame_ip(f, src, dst, IPPROTO_TCP);
+	frame_tcp(f, sport, dport, 0x10, NULL, 0);
+	frame_fill(f, len);
+	frame_finish(f);
+}
+
+static void icmp(struct frame *f, const char *src, const char *dst, uint8_t type, uint8_t code)
+{
+	start(f);
+	frame_ip(f, src, dst, strchr(src, ':') ? ICMPV6 : IPPROTO_ICMP);
+	frame_icmp(f, type, code);
+	frame_fill(f, 24);
+	frame_finish(f);
+}
+
+static void expect(const struct frame *f, uint32_t verdict, enum adit_reason why)
+{
+	struct result r;
+
+	reasons_mark();
+	r = leaving(f);
+	expect_reason(why, 0);
+	assert_int_equal(r.verdict, verdict);
+	if (verdict == TC_ACT_OK) {
+		assert_int_equal(r.len, f->len);
+		assert_memory_equal(r.b, f->b, f->len);
+	}
+}
+
+/* Into the internal pair, with the policy interface in the source address and nothing else changed. */
+static void expect_internal(const struct frame *f, const struct result *r)
+{
+	assert_int_equal(r->verdict, TC_ACT_REDIRECT);
+	assert_int_equal(r->len, f->len);
+	assert_memory_equal(r->b, bed.adit0_mac, 6);
+	assert_int_equal(get16(r->b + 6), 0x02ad);
+	assert_int_equal(get32(r->b + 8), bed.wan);
+	assert_memory_equal(r->b + 12, f->b + 12, f->len - 12);
+}
+
+static void expect_protected(const struct frame *f)
+{
+	struct result r;
+
+	reasons_mark();
+	r = leaving(f);
+	expect_reason(ADIT_TO_INTERNAL, 0);
+	expect_internal(f, &r);
+}
+
+static struct adit_rule with_ports(struct adit_rule r, uint16_t lmin, uint16_t lmax, uint16_t rmin,
+				   uint16_t rmax)
+{
+	r.local_port_min = lmin;
+	r.local_port_max = lmax;
+	r.remote_port_min = rmin;
+	r.remote_port_max = rmax;
+	return r;
+}
+
+static int fixture(void **state)
+{
+	struct adit_rule rules[] = {
+		rule_of(1, ADIT_BYPASS, "10.1.1.0/24", "10.1.2.77/32", 0),
+		rule_of(2, ADIT_DISCARD, "10.1.1.0/24", "10.1.2.78/32", 0),
+		rule_of(3, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0),
+		rule_of(4, ADIT_PROTECT, "2001:db8:11::/64", "2001:db8:22::/64", 0),
+		rule_of(5, ADIT_PROTECT, "192.0.2.1/32", "198.51.100.0/24", 0),
+		rule_of(6, ADIT_PROTECT, "2001:db8:1::1/128", "2001:db8:ff::/64", 0),
+	};
+
+	if (!bed_reset(state))
+		bed_rules(rules, 6);
+	return 0;
+}
+
+static void first_rule_decides(void **state)
+{
+	struct adit_rule swapped[] = {
+		rule_of(3, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0),
+		rule_of(1, ADIT_BYPASS, "10.1.1.0/24", "10.1.2.77/32", 0),
+	};
+	struct frame f;
+
+	bed_needed(state);
+	udp(&f, LAN4, FAR4, 1000, 53);
+	expect_protected(&f);
+	expect_protected(&f);
+	udp(&f, LAN4, "10.1.2.77", 1000, 53);
+	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	udp(&f, LAN4, "10.1.2.78", 1000, 53);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULE);
+	udp(&f, LAN4, "10.1.3.1", 1000, 53);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	udp(&f, "10.1.4.1", FAR4, 1000, 53);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	udp(&f, LAN6, FAR6, 1000, 53);
+	expect_protected(&f);
+	udp(&f, LAN6, "2001:db8:23::1", 1000, 53);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	udp(&f, LAN4, "10.1.2.77", 1000, 53);
+	bed_rules(swapped, 2);
+	expect_protected(&f);
+}
+
+/* 1000 rules that do not match in front of the one that does. */
+static void finds_the_last_of_many(void **state)
+{
+	static struct adit_rule rules[ADIT_RULES_MAX];
+	char prefix[32];
+	struct frame f;
+	uint32_t i;
+
+	bed_needed(state);
+	for (i = 0; i < ADIT_RULES_MAX; i++) {
+		snprintf(prefix, sizeof(prefix), "172.16.%u.%u/32", i / 256, i % 256);
+		rules[i] = rule_of(i + 1, ADIT_DISCARD, "10.1.1.0/24", prefix, 0);
+	}
+	rules[ADIT_RULES_MAX - 1].action = ADIT_PROTECT;
+	bed_rules(rules, ADIT_RULES_MAX);
+	udp(&f, LAN4, "172.16.3.255", 1, 2);
+	expect_protected(&f);
+	udp(&f, LAN4, "172.16.3.254", 1, 2);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULE);
+	udp(&f, LAN4, "172.16.4.0", 1, 2);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+}
+
+static void matches_protocols_and_ports(void **state)
+{
+	struct adit_rule tcp80 = with_ports(
+		rule_of(1, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", IPPROTO_TCP), 0, 65535, 80, 90);
+	struct adit_rule from =
+		with_ports(rule_of(2, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0), 7000, 7000, 0, 65535);
+	struct adit_rule echo =
+		with_ports(rule_of(3, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", IPPROTO_ICMP), 0, 65535,
+			   0x0800, 0x08ff);
+	struct adit_rule rules[] = {tcp80, from, echo};
+	struct frame f;
+
+	bed_needed(state);
+	bed_rules(rules, 3);
+	tcp(&f, LAN4, FAR4, 1000, 80, 10);
+	expect_protected(&f);
+	tcp(&f, LAN4, FAR4, 1000, 90, 10);
+	expect_protected(&f);
+	tcp(&f, LAN4, FAR4, 1000, 79, 10);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	tcp(&f, LAN4, FAR4, 1000, 91, 10);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	udp(&f, LAN4, FAR4, 1000, 80);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	udp(&f, LAN4, FAR4, 7000, 1);
+	expect_protected(&f);
+	tcp(&f, LAN4, FAR4, 7000, 1, 10);
+	expect_protected(&f);
+	icmp(&f, LAN4, FAR4, 8, 0);
+	expect_protected(&f);
+	icmp(&f, LAN4, FAR4, 0, 0);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	/* GRE has no ports, so no rule for ports means it */
+	start(&f);
+	frame_ip(&f, LAN4, FAR4, IPPROTO_GRE);
+	frame_be32(&f, 0x00000800);
+	frame_fill(&f, 30);
+	frame_finish(&f);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+}
+
+/* RFC 4301 7: what cannot be seen must not be a way out. */
+static void covers_what_cannot_be_seen(void **state)
+{
+	struct adit_rule rules[] = {
+		with_ports(rule_of(1, ADIT_BYPASS, "10.1.1.0/24", "10.1.2.0/24", IPPROTO_UDP), 0, 65535, 9,
+			   9),
+		with_ports(rule_of(2, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", IPPROTO_UDP), 0, 65535, 53,
+			   53),
+		with_ports(rule_of(3, ADIT_PROTECT, "2001:db8:11::/64", "2001:db8:22::/64", IPPROTO_UDP), 0,
+			   65535, 53, 53),
+	};
+	struct frame f;
+	int i;
+
+	bed_needed(state);
+	bed_rules(rules, 3);
+	udp(&f, LAN4, FAR4, 1, 54);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	udp(&f, LAN4, FAR4, 1, 9);
+	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	/* a later fragment; the rule that lets port 9 pass does not mean it */
+	udp(&f, LAN4, FAR4, 1, 9);
+	put16(f.b + 20, 0x0004);
+	frame_fix_ip(&f);
+	expect_protected(&f);
+	/* a first one shows its ports */
+	put16(f.b + 20, 0x2000);
+	frame_fix_ip(&f);
+	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	/* cut before the ports */
+	udp(&f, LAN4, FAR4, 1, 54);
+	f.len = 34 + 3;
+	put16(f.b + 16, 23);
+	frame_fix_ip(&f);
+	expect_protected(&f);
+	/* of another protocol */
+	tcp(&f, LAN4, FAR4, 1, 53, 10);
+	put16(f.b + 20, 0x0004);
+	frame_fix_ip(&f);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	/* IPv6: behind more extension headers than we follow, or in a later fragment that starts with one */
+	start(&f);
+	frame_ip(&f, LAN6, FAR6, 60);
+	for (i = 0; i < 9; i++)
+		frame_octets(&f, i == 8 ? "\x06\0\1\4\0\0\0\0" : "\x3c\0\1\4\0\0\0\0", 8);
+	frame_tcp(&f, 1, 2, 0x10, NULL, 0);
+	frame_finish(&f);
+	expect_protected(&f);
+	start(&f);
+	frame_ip(&f, LAN6, FAR6, 44);
+	frame_octets(&f, "\x3c\0\0\x10\0\0\0\1", 8);
+	frame_fill(&f, 24);
+	frame_finish(&f);
+	expect_protected(&f);
+	/* two headers in front of the ports, which are then seen */
+	start(&f);
+	frame_ip(&f, LAN6, FAR6, 0);
+	frame_octets(&f, "\x3c\0\1\4\0\0\0\0\x11\0\1\4\0\0\0\0", 16);
+	frame_udp(&f, 1, 53);
+	frame_finish(&f);
+	expect_protected(&f);
+	put16(f.b + 14 + 40 + 16 + 2, 54);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+}
+
+static void leaves_the_link_alone(void **state)
+{
+	struct adit_rule rules[] = {rule_of(1, ADIT_PROTECT, "2001:db8::/32", "::/0", 0),
+				    rule_of(2, ADIT_PROTECT, "0.0.0.0/0", "224.0.0.18/32", 0)};
+	struct adit_port port;
+	struct frame f;
+
+	bed_needed(state);
+	bed_rules(rules, 2);
+	port = bed_port_get(bed.wan);
+	port.flags |= ADIT_PORT_UNMATCHED_DROP;
+	bed_port(bed.wan, &port);
+	start(&f);
+	put16(f.b + 12, 0x0806);
+	frame_fill(&f, 28);
+	expect(&f, TC_ACT_OK, ADIT_PASS_NOT_IP);
+	icmp(&f, OUR6, "2001:db8:1::fe", 135, 0);
+	f.b[21] = 255;
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	f.b[21] = 64;
+	expect_protected(&f);
+	udp(&f, "2001:db8::1", "ff02::1:2", 546, 547);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	udp(&f, "2001:db8::1", "fe80::1", 546, 547);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	udp(&f, "0.0.0.0", "255.255.255.255", 68, 67);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	udp(&f, OUR4, "224.0.0.5", 1, 2);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	udp(&f, OUR4, "224.0.0.18", 1, 2);
+	expect_protected(&f);
+	udp(&f, OUR4, "203.0.113.1", 1, 2);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_UNMATCHED);
+	port.flags &= (uint8_t)~ADIT_PORT_UNMATCHED_DROP;
+	bed_port(bed.wan, &port);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+}
+
+static void lets_own_esp_out(void **state)
+{
+	struct adit_peer peer = {.local = addr_of(OUR4), .name = "peer"}, peer6 = {.local = addr_of(OUR6)};
+	struct adit_addr remote = addr_of(PEER4), remote6 = addr_of(PEER6);
+	struct result r;
+	struct frame f;
+
+	bed_needed(state);
+	/* rules 5 and 6 would protect everything between the gateways */
+	start(&f);
+	frame_ip(&f, OUR4, PEER4, 50);
+	frame_fill(&f, 64);
+	frame_finish(&f);
+	expect_protected(&f);
+	bpf_map_update_elem(bpf_map__fd(bed.skel->maps.peers), &remote, &peer, BPF_ANY);
+	bpf_map_update_elem(bpf_map__fd(bed.skel->maps.peers), &remote6, &peer6, BPF_ANY);
+	expect(&f, TC_ACT_OK, ADIT_PASS_OWN_ESP);
+	udp(&f, OUR4, PEER4, 4500, 4500);
+	expect(&f, TC_ACT_OK, ADIT_PASS_OWN_ESP);
+	udp(&f, OUR6, PEER6, 4500, 61000);
+	expect(&f, TC_ACT_OK, ADIT_PASS_OWN_ESP);
+	/* not from our port, address or to our peer */
+	udp(&f, OUR4, PEER4, 4501, 4500);
+	expect_protected(&f);
+	udp(&f, OUR4, "198.51.100.2", 4500, 4500);
+	expect_protected(&f);
+	start(&f);
+	frame_ip(&f, LAN4, FAR4, 50);
+	frame_fill(&f, 64);
+	frame_finish(&f);
+	expect_protected(&f);
+	/* a later fragment of UDP: ours only when it came back on adit0 */
+	udp(&f, OUR4, PEER4, 4500, 4500);
+	put16(f.b + 20, 0x0010);
+	frame_fix_ip(&f);
+	expect_protected(&f);
+	reasons_mark();
+	r = bed_tc(&f, bed.wan, bed.adit0, 0);
+	expect_reason(ADIT_PASS_OWN_ESP, 0);
+	assert_int_equal(r.verdict, TC_ACT_OK);
+}
+
+static void fails_closed(void **state)
+{
+	struct adit_host host;
+	struct frame f;
+
+	bed_needed(state);
+	host = bed_host_get();
+	host.internal_ifindex = 0;
+	bed_host(&host);
+	udp(&f, LAN4, FAR4, 1, 2);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_NO_WORKER);
+	/* no port entry, no SA, no worker: all the same, it is protected */
+	host.internal_ifindex = (uint32_t)bed.adit0;
+	bed_host(&host);
+	bpf_map_delete_elem(bpf_map__fd(bed.skel->maps.ports), &bed.wan);
+	bed_socket(SLOT_INTERNAL, false);
+	expect_protected(&f);
+}
+
+static void takes_gso_trains(void **state)
+{
+	struct result r;
+	struct frame f;
+
+	bed_needed(state);
+	tcp(&f, LAN4, FAR4, 1000, 80, 2800);
+	r = bed_tc(&f, bed.wan, 0, 1400);
+	expect_reason(ADIT_TO_INTERNAL, 0);
+	expect_internal(&f, &r);
+	tcp(&f, LAN6, FAR6, 1000, 80, 2800);
+	/* IPv6 with payload length 0: BIG TCP */
+	put16(f.b + 18, 0);
+	r = bed_tc(&f, bed.wan, 0, 1400);
+	expect_reason(ADIT_TO_INTERNAL, 0);
+	expect_internal(&f, &r);
+}
+
+static void follows_the_generation(void **state)
+{
+	struct adit_rule rule = rule_of(3, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0);
+	struct adit_spd_key key = {.set = 1, .position = 0};
+	struct frame f;
+
+	bed_needed(state);
+	bed_rules(&rule, 1);
+	udp(&f, LAN4, FAR4, 1, 2);
+	expect_protected(&f);
+	/* written over without a new generation: the flow is remembered as it was */
+	rule.action = ADIT_BYPASS;
+	bpf_map_update_elem(bpf_map__fd(bed.skel->maps.spd), &key, &rule, BPF_ANY);
+	expect_protected(&f);
+	bed_generation();
+	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+}
+
+static void survives_truncation(void **state)
+{
+	struct frame whole, f;
+	struct result r;
+	size_t n;
+	int v6;
+
+	bed_needed(state);
+	for (v6 = 0; v6 < 2; v6++) {
+		udp(&whole, v6 ? LAN6 : LAN4, v6 ? FAR6 : FAR4, 1, 2);
+		for (n = 15; n < whole.len; n++) {
+			f = whole;
+			f.len = n;
+			reasons_mark();
+			r = leaving(&f);
+			if (n < (v6 ? 54u : 34u)) {
+				assert_int_equal(r.verdict, TC_ACT_SHOT);
+				expect_reason(ADIT_DROP_RUNT, 0);
+			} else {
+				expect_reason(ADIT_TO_INTERNAL, 0);
+				expect_internal(&f, &r);
+			}
+		}
+	}
+	udp(&f, LAN4, FAR4, 1, 2);
+	f.b[14] = 0x44;
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_MALFORMED);
+	f.b[14] = 0x65;
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_MALFORMED);
+}
+
+/* A real socket of the daemon, a real tc filter: IKE leaves although a rule covers it, other datagrams do
+ * not. */
+static void lets_own_ike_out(void **state)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(500)};
+	struct adit_host host;
+	socklen_t len = sizeof(uint64_t);
+	uint64_t cookie = 0;
+	int ike, other;
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = bed.wan, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = 0);
+
+	bed_needed(state);
+	opts.prog_fd = bpf_program__fd(bed.skel->progs.adit_egress);
+	assert_int_equal(bpf_tc_hook_create(&hook), 0);
+	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
+	inet_pton(AF_INET, PEER4, &to.sin_addr);
+	ike = socket(AF_INET, SOCK_DGRAM, 0);
+	other = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(getsockopt(ike, SOL_SOCKET, SO_COOKIE, &cookie, &len), 0);
+	host = bed_host_get();
+	host.ike_cookies[3] = cookie;
+	bed_host(&host);
+	reasons_mark();
+	assert_int_equal(sendto(ike, "ike", 3, 0, (struct sockaddr *)&to, sizeof(to)), 3);
+	expect_reason(ADIT_PASS_IKE, 0);
+	/* the program on the far end, adit1, lets everything pass here */
+	assert_int_equal(sendto(other, "not", 3, 0, (struct sockaddr *)&to, sizeof(to)), 3);
+	expect_reason(ADIT_TO_INTERNAL, 0);
+	/* fragments of an IKE message are IKE */
+	{
+		static char big[3000];
+
+		assert_int_equal(sendto(ike, big, sizeof(big), 0, (struct sockaddr *)&to, sizeof(to)),
+				 sizeof(big));
+		assert_int_equal(reason_count(ADIT_PASS_IKE) - bed.before[ADIT_PASS_IKE], 3);
+	}
+	close(ike);
+	close(other);
+	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+	bpf_tc_hook_destroy(&hook);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(first_rule_decides, fixture),
+		cmocka_unit_test_setup(finds_the_last_of_many, fixture),
+		cmocka_unit_test_setup(matches_protocols_and_ports, fixture),
+		cmocka_unit_test_setup(covers_what_cannot_be_seen, fixture),
+		cmocka_unit_test_setup(leaves_the_link_alone, fixture),
+		cmocka_unit_test_setup(lets_own_esp_out, fixture),
+		cmocka_unit_test_setup(fails_closed, fixture),
+		cmocka_unit_test_setup(takes_gso_trains, fixture),
+		cmocka_unit_test_setup(follows_the_generation, fixture),
+		cmocka_unit_test_setup(survives_truncation, fixture),
+		cmocka_unit_test_setup(lets_own_ike_out, fixture),
+	};
+
+	return cmocka_run_group_tests_name("egress", tests, bed_open, bed_close);
+}
