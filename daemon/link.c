@@ -182,15 +182,23 @@ int link_delete(const char *name)
 	return ask(nlh, NULL, NULL);
 }
 
-/* IFLA_INET6_ADDR_GEN_MODE none: no link-local address, hence no neighbour discovery into the pair. */
-static void put_quiet(struct nlmsghdr *nlh)
+static int set_up(const char *name)
 {
-	struct nlattr *spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC), *inet6;
+	char buf[512];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *ifi;
 
-	inet6 = mnl_attr_nest_start(nlh, AF_INET6);
-	mnl_attr_put_u8(nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-	mnl_attr_nest_end(nlh, inet6);
-	mnl_attr_nest_end(nlh, spec);
+	nlh->nlmsg_type = RTM_NEWLINK;
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	return ask(nlh, NULL, NULL);
+}
+
+/* No link-local address, hence no neighbour discovery into the pair.  A kernel without IPv6 has no such key. */
+static void keep_quiet(const char *name)
+{
+	link_sysctl("ipv6", name, "addr_gen_mode", "1");
 }
 
 int link_make_pair(const char *near, const char *far, unsigned mtu)
@@ -198,31 +206,33 @@ int link_make_pair(const char *near, const char *far, unsigned mtu)
 	char buf[1024];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct nlattr *info, *data, *peer;
-	struct ifinfomsg *ifi;
 	struct link old;
+	int err;
 
 	if (link_get(near, &old) == 0)
 		link_delete(near);
 	nlh->nlmsg_type = RTM_NEWLINK;
 	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
-	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
-	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, near);
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
-	put_quiet(nlh);
 	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
 	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "veth");
 	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
 	peer = mnl_attr_nest_start(nlh, VETH_INFO_PEER);
-	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
-	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, far);
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
-	put_quiet(nlh);
 	mnl_attr_nest_end(nlh, peer);
 	mnl_attr_nest_end(nlh, data);
 	mnl_attr_nest_end(nlh, info);
-	return ask(nlh, NULL, NULL);
+	err = ask(nlh, NULL, NULL);
+	if (err)
+		return err;
+	keep_quiet(near);
+	keep_quiet(far);
+	err = set_up(near);
+	return err ? err : set_up(far);
 }
 
 int link_tx_offload_off(const char *name)

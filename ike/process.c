@@ -4,6 +4,7 @@
 #include <adit/reasons.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <jansson.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -496,7 +497,8 @@ static int give_up_rights(const struct ike_setup *setup)
 		conf_diag_print(&diag, stderr);
 		return err;
 	}
-	tzset();
+	tzset();	     /* reads a file at first use */
+	json_object_seed(0); /* likewise */
 	err = confine_user(setup->user);
 	if (err)
 		log_error("cannot become %s: %s (make users creates it)", setup->user, strerror(-err));
