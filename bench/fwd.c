@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <bpf/bpf.h>
 #include <xdp/xsk.h>
 
@@ -218,9 +219,12 @@ fail:
 
 int run_forwarder(const struct options *o)
 {
+	double give_up = now_s() + BUSY_S;
 	struct forwarder *f = NULL;
-	int err = forwarder_new(o, &f);
+	int err;
 
+	while ((err = forwarder_new(o, &f)) == -EBUSY && !stopped && now_s() < give_up)
+		usleep(100000);
 	if (err)
 		return err;
 	puts("ready");
