@@ -194,6 +194,7 @@ void frame_finish(struct frame *f)
 		return;
 	if (protocol == 17)
 		put16(l4 + 4, (uint16_t)l4_len);
+	put16(l4 + at, 0);
 	put16(l4 + at, sum_of(l4, l4_len, protocol == 1 ? 0 : pseudo(ip, protocol, l4_len)));
 }
 
