@@ -28,6 +28,7 @@
 #define BATCH	 256
 #define INFLIGHT 2048 /* more than this waiting to leave: push before taking more in */
 #define ETH_LEN	 14
+#define BUSY_S	 3 /* the kernel lets go of an ended process's queue some time after its end */
 
 struct forwarder {
 	struct forward_bpf *bpf;
