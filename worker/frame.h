@@ -18,10 +18,14 @@ struct frame {
 
 _Static_assert(sizeof(struct frame) == 16, "four to a cache line");
 
-/* The note stands in front of the frame as it was received. */
-static inline const struct adit_note *frame_note(const struct frame *f)
+/* The note stands in front of the frame as it was received.  A copy: with zero-copy it stands at any address,
+ * and a header may be written over it later. */
+static inline struct adit_note frame_note(const struct frame *f)
 {
-	return (const struct adit_note *)(f->data - sizeof(struct adit_note));
+	struct adit_note note;
+
+	memcpy(&note, f->data - sizeof(note), sizeof(note));
+	return note;
 }
 
 /* Move the front by n octets: forward over what has been read, back to write a header. */

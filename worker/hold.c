@@ -106,9 +106,9 @@ static void plain_ethernet(struct frame *f, uint32_t l3_off, uint8_t family)
 	put16(f->data + 12, family == 4 ? TYPE_IPV4 : TYPE_IPV6);
 }
 
-enum adit_reason hold_add(struct hold *h, const struct frame *f, uint64_t now_ns)
+enum adit_reason hold_add(struct hold *h, const struct frame *f, const struct adit_note *note,
+			  uint64_t now_ns)
 {
-	const struct adit_note *note = frame_note(f);
 	uint32_t l3_off = note->hold.l3_off, rule = note->id;
 	struct waiting *w;
 	struct inner in;

@@ -23,7 +23,8 @@ void hold_free(struct hold *h); /* frames that still wait are the caller's to ta
 
 /* ADIT_HELD: the frame is ours now.  Anything else: still the caller's.  Asks ike for the SA, at most once
  * per second and rule, also when the packet cannot wait. */
-enum adit_reason hold_add(struct hold *h, const struct frame *f, uint64_t now_ns);
+enum adit_reason hold_add(struct hold *h, const struct frame *f, const struct adit_note *note,
+			  uint64_t now_ns);
 
 /* The rule's frames, oldest first, as they came (Ethernet right in front of IP). At most max; call again
  * until 0. */

@@ -120,9 +120,8 @@ static void seal_pieces(struct work *w, struct sa *sa, struct frame *f, const st
 		seal_one(w, sa, &piece[i].frame, &piece[i].note);
 }
 
-static void seal(struct work *w, struct frame *f)
+static void seal(struct work *w, struct frame *f, const struct adit_note *note)
 {
-	const struct adit_note *note = frame_note(f);
 	uint32_t esp_off = note->seal.esp_off, off;
 	struct inner in;
 	struct sa *sa;
@@ -173,9 +172,8 @@ static void heard_from(struct work *w, struct sa *sa, const struct adit_addr *pe
 	sa->remote_port = port;
 }
 
-static void open_one(struct work *w, struct frame *f)
+static void open_one(struct work *w, struct frame *f, const struct adit_note *note)
 {
-	const struct adit_note note = *frame_note(f); /* a link header may be written over it */
 	struct opened opened = {.newest = false};
 	enum adit_reason why;
 	struct sa *sa;
@@ -185,14 +183,14 @@ static void open_one(struct work *w, struct frame *f)
 		drop(w, f, ADIT_DROP_ESP_LENGTH);
 		return;
 	}
-	sa = find(w, note.id, ADIT_IN, f->data);
+	sa = find(w, note->id, ADIT_IN, f->data);
 	if (!sa) {
 		drop(w, f, ADIT_DROP_STALE_SA);
 		return;
 	}
-	why = esp_open(sa, f, note.open.tos, w->now_ns, &opened);
+	why = esp_open(sa, f, note->open.tos, w->now_ns, &opened);
 	if (opened.newest)
-		heard_from(w, sa, &note.open.peer, note.open.peer_port);
+		heard_from(w, sa, &note->open.peer, note->open.peer_port);
 	if (why) {
 		drop(w, f, why);
 		return;
@@ -202,9 +200,9 @@ static void open_one(struct work *w, struct frame *f)
 	leave(w, f, slot, why);
 }
 
-static void hold_one(struct work *w, struct frame *f)
+static void hold_one(struct work *w, struct frame *f, const struct adit_note *note)
 {
-	enum adit_reason why = hold_add(w->hold, f, w->now_ns);
+	enum adit_reason why = hold_add(w->hold, f, note, w->now_ns);
 
 	if (why == ADIT_HELD)
 		w->reasons[why]++;
@@ -214,16 +212,16 @@ static void hold_one(struct work *w, struct frame *f)
 
 static void handle(struct work *w, struct frame *f)
 {
-	const struct adit_note *note = frame_note(f);
+	const struct adit_note note = frame_note(f);
 
-	if (note->magic != ADIT_NOTE_MAGIC)
+	if (note.magic != ADIT_NOTE_MAGIC)
 		drop(w, f, ADIT_DROP_NO_NOTE);
-	else if (note->kind == ADIT_NOTE_SEAL)
-		seal(w, f);
-	else if (note->kind == ADIT_NOTE_OPEN)
-		open_one(w, f);
-	else if (note->kind == ADIT_NOTE_HOLD)
-		hold_one(w, f);
+	else if (note.kind == ADIT_NOTE_SEAL)
+		seal(w, f, &note);
+	else if (note.kind == ADIT_NOTE_OPEN)
+		open_one(w, f, &note);
+	else if (note.kind == ADIT_NOTE_HOLD)
+		hold_one(w, f, &note);
 	else
 		drop(w, f, ADIT_DROP_NO_NOTE);
 }

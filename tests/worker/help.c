@@ -262,7 +262,7 @@ void turn_round(struct frame *f, uint32_t id, uint8_t tos)
 		.open = {.tos = tos},
 	};
 
-	frame_skip(f, frame_note(f)->seal.esp_off);
+	frame_skip(f, frame_note(f).seal.esp_off);
 	memcpy(f->data - sizeof(note), &note, sizeof(note));
 }
 

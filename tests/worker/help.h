@@ -41,6 +41,12 @@ struct frame seal_frame(uint8_t *chunk, const struct crypt *c, uint32_t id, int 
 /* Take the outer headers away again and write the note that BPF gives an arriving ESP packet. */
 void turn_round(struct frame *f, uint32_t id, uint8_t tos);
 
+/* To change what the note says. */
+struct __attribute__((packed, aligned(1))) loose_note {
+	struct adit_note n;
+};
+#define note_at(f) ((struct loose_note *)((f)->data - sizeof(struct adit_note)))
+
 uint32_t rnd(void); /* reproducible */
 uint32_t rnd_below(uint32_t n);
 
