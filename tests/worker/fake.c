@@ -181,7 +181,7 @@ void fake_free(struct fake *k)
 
 uint8_t *fake_chunk(struct fake *k)
 {
-	struct frame f;
+	struct frame f = {0};
 
 	assert_true(fake_get(k, &f));
 	pass_on(k, &f, LOOP, WAITING_RX);
