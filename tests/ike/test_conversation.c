@@ -117,7 +117,7 @@ static void each_doubled(void **state)
 	(void)state;
 	for (n = -1; n < 4; n++) {
 		plan_default(&plan);
-		begin(n);
+		begin(n + 1);
 		p.fate = n < 0 ? double_all : double_nth;
 		p.target = n;
 		pair_pass_time(&p, 40000);
