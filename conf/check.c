@@ -84,6 +84,9 @@ static void check_esp(struct parse *p, const struct conf_esp_proposal *e)
 {
 	unsigned i, j;
 
+	if (e->lifetime_bytes)
+		diag_warn(p->diag, e->at.lifetime_bytes,
+			  "lifetime-bytes is not acted on yet: age alone replaces the SA");
 	if (!check_ciphers(p, "esp-proposal", e->name, &e->encryption, e->at.encryption, e->at.integrity))
 		return;
 	for (i = 0; i < e->encryption.n; i++) {
@@ -105,10 +108,23 @@ static bool same_id(const struct conf_id *a, const struct conf_id *b)
 	return a->type == b->type && a->len == b->len && memcmp(a->octets, b->octets, a->len) == 0;
 }
 
+static void check_lifetimes(struct parse *p, const struct conf_peer *peer)
+{
+	unsigned i;
+
+	for (i = 1; i < peer->n_ike && peer->ike[0]; i++)
+		if (peer->ike[i] && peer->ike[i]->lifetime_s != peer->ike[0]->lifetime_s)
+			diag_warn(p->diag, peer->at.ike,
+				  "peer \"%s\": the lifetime is that of the first proposal, \"%s\"; \"%s\" "
+				  "differs",
+				  peer->name, peer->ike[0]->name, peer->ike[i]->name);
+}
+
 static void check_peer(struct parse *p, struct conf_peer *peer)
 {
 	bool fixed = !peer->local_any && !peer->remote_any && peer->at.local.line && peer->at.remote.line;
 
+	check_lifetimes(p, peer);
 	if (peer->at.psk.line && peer->psk_path)
 		secret_look(peer, p->diag);
 	if (peer->remote_any && !peer->at.remote_id.line)
@@ -209,6 +225,25 @@ static void check_acl(struct parse *p, struct conf_acl *acl)
 		diag_warn(p->diag, acl->loc, "acl \"%s\" permits nothing, so it protects nothing", acl->name);
 }
 
+/* A rule has one lifetime and one width of sequence numbers, whichever proposal the peer takes. */
+static void check_agreement(struct parse *p, const struct conf_policy *policy, const struct conf_entry *e)
+{
+	const struct conf_esp_proposal *first = e->esp[0], *x;
+	unsigned i;
+
+	for (i = 1; i < e->n_esp && first; i++) {
+		x = e->esp[i];
+		if (x &&
+		    (x->esn != first->esn || x->lifetime_s != first->lifetime_s ||
+		     x->lifetime_bytes != first->lifetime_bytes || x->replay_window != first->replay_window))
+			diag_warn(p->diag, e->at.esp,
+				  "entry %u of policy \"%s\": lifetime, esn and replay-window are those of "
+				  "the first "
+				  "proposal, \"%s\"; \"%s\" differs",
+				  e->number, policy->name, first->name, x->name);
+	}
+}
+
 static void check_entry(struct parse *p, const struct conf_policy *policy, const struct conf_entry *e)
 {
 	if (e->trigger == CONF_ON_START && e->peer && e->peer->remote_any)
@@ -232,6 +267,7 @@ static void check_policy(struct parse *p, struct conf_policy *policy)
 		const struct conf_entry *e = policy->entries[i];
 
 		check_entry(p, policy, e);
+		check_agreement(p, policy, e);
 		if (i && e->number == policy->entries[i - 1]->number)
 			diag_error(p->diag, e->loc,
 				   "second entry %u in policy \"%s\" (the first is at %u:%u)", e->number,
@@ -240,7 +276,39 @@ static void check_policy(struct parse *p, struct conf_policy *policy)
 	}
 }
 
-/* ---- what the maps hold --------------------------------------------------------------------------- */
+/* ---- what there is room for --------------------------------------------------------------------------- */
+
+static int by_peer(const void *a, const void *b)
+{
+	const struct conf_rule *x = *(const struct conf_rule *const *)a,
+			       *y = *(const struct conf_rule *const *)b;
+
+	if (x->entry->peer != y->entry->peer)
+		return x->entry->peer < y->entry->peer ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+static void check_children(struct parse *p)
+{
+	const struct conf *c = p->conf;
+	const struct conf_rule **v = parse_alloc(p, (c->n_rules ? c->n_rules : 1) * sizeof(*v));
+	size_t i, n = 0, same = 0;
+
+	if (!v)
+		return;
+	for (i = 0; i < c->n_rules; i++)
+		if (c->rules[i].entry->peer && c->rules[i].match->permit)
+			v[n++] = &c->rules[i];
+	qsort(v, n, sizeof(*v), by_peer);
+	for (i = 1; i < n; i++) {
+		same = v[i]->entry->peer == v[i - 1]->entry->peer ? same + 1 : 0;
+		if (same == CONF_CHILDREN_MAX)
+			diag_error(p->diag, v[i]->match->loc,
+				   "rule %s: peer \"%s\" has more than %u permit rules with this one",
+				   v[i]->name, v[i]->entry->peer->name, CONF_CHILDREN_MAX);
+	}
+	free(v);
+}
 
 static void check_room(struct parse *p)
 {
@@ -291,6 +359,7 @@ void check_conf(struct parse *p)
 		check_policy(p, c->policies[i]);
 	if (rules_flatten(p)) {
 		rules_compare(p);
+		check_children(p);
 		check_room(p);
 	}
 	if (!c->n_interfaces && !p->diag->errors)

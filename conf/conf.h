@@ -23,15 +23,16 @@
 
 #include "addr.h"
 
-#define CONF_NAME_SIZE	32	/* with the closing NUL */
-#define CONF_RULE_SIZE	32	/* "map1/10/5"; what the maps hold */
-#define CONF_NUMBER_MAX 65535	/* of rules and entries */
-#define CONF_ID_MAX	255	/* octets of an identity */
-#define CONF_PSK_MAX	256	/* octets of a pre-shared key */
-#define CONF_LIST_MAX	8	/* values of one key: algorithms, proposals */
-#define CONF_FILE_MAX	8388608 /* octets of the file */
-#define CONF_RULES_MAX	20000	/* rules of all policies together */
-#define CONF_DIAG_MAX	64	/* messages kept; the rest is counted */
+#define CONF_NAME_SIZE	  32	  /* with the closing NUL */
+#define CONF_RULE_SIZE	  32	  /* "map1/10/5"; what the maps hold */
+#define CONF_NUMBER_MAX	  65535	  /* of rules and entries */
+#define CONF_ID_MAX	  255	  /* octets of an identity */
+#define CONF_PSK_MAX	  256	  /* octets of a pre-shared key */
+#define CONF_LIST_MAX	  8	  /* values of one key: algorithms, proposals */
+#define CONF_FILE_MAX	  8388608 /* octets of the file */
+#define CONF_CHILDREN_MAX 64	  /* permit rules of one peer: what IKE serves */
+#define CONF_RULES_MAX	  20000	  /* rules of all policies together */
+#define CONF_DIAG_MAX	  64	  /* messages kept; the rest is counted */
 
 struct conf_loc {
 	unsigned line, col; /* from 1; line 0: nowhere */

@@ -160,10 +160,10 @@ const struct key keys[] = {
 	  .min = 10, .max = 30 * DAY, .def = "1h", .help = "Age at which the SA has been replaced." },
 	{ BLOCK_ESP_PROPOSAL, "lifetime-bytes", KEY_BYTES,
 	  VALUE(conf_esp_proposal, lifetime_bytes, at.lifetime_bytes), .words = off_zero_words, .min = 1 << 20,
-	  .max = 1ULL << 50, .def = "off", .help = "Traffic after which the SA is replaced." },
+	  .max = 1ULL << 50, .def = "off", .help = "Traffic after which the SA is replaced; not acted on yet." },
 	{ BLOCK_ESP_PROPOSAL, "replay-window", KEY_NUMBER,
 	  VALUE(conf_esp_proposal, replay_window, at.replay_window), .words = off_zero_words, .min = 32,
-	  .max = 4096, .def = "1024", .help = "How many packets late one may arrive; off accepts repeated packets." },
+	  .max = 4096, .def = "1024", .help = "How far behind the newest packet another may arrive; off accepts repeated ones." },
 
 	{ BLOCK_PEER, "version", KEY_CHOICE, VALUE(conf_peer, version, at.version), .words = version_words,
 	  .def = "2", .help = "Version of IKE." },

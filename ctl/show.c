@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#define STR 256
+#define STR 512
 
 static enum tint state_tint(const char *state)
 {
@@ -17,9 +17,17 @@ static enum tint state_tint(const char *state)
 	return strncmp(state, "waiting", 7) == 0 ? TINT_NONE : TINT_WARN;
 }
 
-static size_t entries(const json_t *answer, const char *key)
+const json_t *show_list(const struct show *s, const json_t *obj, const char *key, const char *what)
 {
-	return json_array_size(json_object_get(answer, key));
+	const json_t *list = json_object_get(obj, key);
+
+	if (!json_is_array(list))
+		fprintf(s->t.f, "%s: unknown, the daemon does not say\n", what);
+	else if (!json_array_size(list))
+		fprintf(s->t.f, "no %s\n", what);
+	else
+		return list;
+	return NULL;
 }
 
 /* ---- status ------------------------------------------------------------------------------------ */
@@ -42,7 +50,7 @@ static void status_head(const struct show *s, const json_t *a)
 
 static void status_interfaces(const struct show *s, const json_t *a)
 {
-	const json_t *ifc, *list = json_object_get(a, "interfaces");
+	const json_t *ifc, *list = show_list(s, a, "interfaces", "interface");
 	static const char *const heads[] = {"INTERFACE", "ROLE", "XDP", "SOCKETS", "FAST PATH", NULL};
 	char b[5][STR];
 	struct table tb;
@@ -62,8 +70,6 @@ static void status_interfaces(const struct show *s, const json_t *a)
 		else
 			table_cell(&tb, TINT_NONE, "%s", b[0]);
 	}
-	if (i == 0)
-		fprintf(s->t.f, "no interface\n");
 	table_print(&tb, &s->t);
 }
 
@@ -71,7 +77,7 @@ static void rule_row(struct table *tb, const json_t *r)
 {
 	char peer[STR], remote[STR], state[STR], why[1024], b[TEXT_BUF], name[STR];
 	const char *shown = state;
-	bool idle;
+	bool idle, wide;
 
 	value_str(r, "state", state, STR);
 	idle = strcmp(state, "waiting for traffic") == 0;
@@ -81,7 +87,9 @@ static void rule_row(struct table *tb, const json_t *r)
 		shown = "unknown";
 	table_cell(tb, TINT_NONE, "%s", value_str(r, "name", name, STR));
 	value_str(r, "peer", peer, STR);
-	table_cell(tb, TINT_NONE, "%s %s", peer, value_str(r, "remote", remote, STR));
+	value_str(r, "remote", remote, STR);
+	wide = strlen(peer) + strlen(remote) > 24;
+	table_cell(tb, TINT_NONE, wide ? "%s" : "%s %s", peer, remote);
 	table_cell(tb, state_tint(state), "%s", shown);
 	table_cell(tb, TINT_NONE, "%s", value_age(r, "age_seconds", b));
 	table_cell(tb, TINT_NONE, "%s", value_count(r, "in_bytes", b));
@@ -89,6 +97,10 @@ static void rule_row(struct table *tb, const json_t *r)
 	table_cell(tb, json_integer_value(json_object_get(r, "drops")) > 0 ? TINT_WARN : TINT_NONE, "%s",
 		   value_count(r, "drops", b));
 	table_cell(tb, TINT_NONE, "%s", value_age(r, "last_in_seconds", b));
+	if (wide) {
+		snprintf(why, sizeof(why), "remote %s", remote);
+		table_note(tb, TINT_NONE, why);
+	}
 	if (value_known(r, "why"))
 		table_note(tb, strcmp(state, "up") == 0 ? TINT_WARN : TINT_BAD,
 			   value_str(r, "why", why, sizeof(why)));
@@ -98,9 +110,9 @@ static void rule_row(struct table *tb, const json_t *r)
 
 void show_status(const struct show *s, const json_t *a)
 {
-	static const char *const heads[] = {"RULE", "PEER",  "STATE",	"AGE", "IN",
-					    "OUT",  "DROPS", "LAST IN", NULL};
-	const json_t *r, *list = json_object_get(a, "rules");
+	static const char *const heads[] = {"RULE", "PEER",  "STATE", "AGE", "IN",
+					    "OUT",  "DROPS", "LAST",  NULL};
+	const json_t *r, *list;
 	const json_t *w, *warnings = json_object_get(a, "warnings");
 	struct table tb;
 	size_t i;
@@ -119,18 +131,17 @@ void show_status(const struct show *s, const json_t *a)
 	fputc('\n', s->t.f);
 	status_interfaces(s, a);
 	fputc('\n', s->t.f);
+	list = show_list(s, a, "rules", "rule that protects");
 	table_open(&tb, heads);
 	json_array_foreach(list, i, r) rule_row(&tb, r);
-	if (i == 0)
-		fprintf(s->t.f, "no rule protects anything\n");
 	table_print(&tb, &s->t);
 }
 
 /* ---- IKE --------------------------------------------------------------------------------------- */
 
-static void failures(const struct show *s, const json_t *a)
+static void failures(const struct show *s, const json_t *list)
 {
-	const json_t *f, *list = json_object_get(a, "failures");
+	const json_t *f;
 	char b[4][STR], text[1024], age[TEXT_BUF];
 	size_t i;
 
@@ -143,8 +154,8 @@ static void failures(const struct show *s, const json_t *a)
 		text_tinted(&s->t, over ? TINT_NONE : TINT_BAD, "  %s",
 			    value_known(f, "peer") ? value_str(f, "peer", b[0], STR)
 						   : "(no configured peer)");
-		fprintf(s->t.f, "  %s in %s, %s ago", value_str(f, "reason", b[1], STR),
-			value_str(f, "phase", b[2], STR), value_age(f, "ago_seconds", age));
+		fprintf(s->t.f, "  %s in %s, %s", value_str(f, "reason", b[1], STR),
+			value_str(f, "phase", b[2], STR), value_ago(f, "ago_seconds", age));
 		if (value_known(f, "count"))
 			fprintf(s->t.f, ", %s times", value_str(f, "count", b[3], STR));
 		fprintf(s->t.f, "%s\n", over ? ", over since" : "");
@@ -163,66 +174,62 @@ static void ike_block(const struct show *s, const json_t *sa)
 	text_tinted(&s->t, state_tint(state), "%s", state);
 	fprintf(s->t.f, " for %s, %s, rekey in %s\n", value_age(sa, "established_seconds", e),
 		value_str(sa, "role", b, STR), value_age(sa, "rekey_in_seconds", (char[TEXT_BUF]){0}));
-	fprintf(s->t.f, "    local %s  remote %s  nat %s\n", value_str(sa, "local", a, STR),
-		value_str(sa, "remote", b, STR),
-		value_known(sa, "nat") ? value_str(sa, "nat", c, STR) : "unknown");
+	text_line(&s->t, 4, "local %s  remote %s  nat %s", value_str(sa, "local", a, STR),
+		  value_str(sa, "remote", b, STR),
+		  value_known(sa, "nat") ? value_str(sa, "nat", c, STR) : "unknown");
 	if (value_known(sa, "integrity"))
 		snprintf(integrity, sizeof(integrity), " %s", value_str(sa, "integrity", a, STR));
-	fprintf(s->t.f, "    encryption %s%s  prf %s  dh %s\n", value_str(sa, "encryption", b, STR),
-		integrity, value_str(sa, "prf", c, STR), value_str(sa, "dh", d, STR));
-	fprintf(s->t.f, "    spi %s initiator, %s responder\n", value_str(sa, "spi_initiator", a, STR),
-		value_str(sa, "spi_responder", b, STR));
+	text_line(&s->t, 4, "encryption %s%s  prf %s  dh %s", value_str(sa, "encryption", b, STR), integrity,
+		  value_str(sa, "prf", c, STR), value_str(sa, "dh", d, STR));
+	text_line(&s->t, 4, "spi %s initiator, %s responder", value_str(sa, "spi_initiator", a, STR),
+		  value_str(sa, "spi_responder", b, STR));
 	fprintf(s->t.f, "    children %s  retransmits %s", value_str(sa, "children", a, STR),
 		value_str(sa, "retransmits", b, STR));
 	if (value_known(sa, "messages_in"))
 		fprintf(s->t.f, "  messages %s in, %s out", value_str(sa, "messages_in", a, STR),
 			value_str(sa, "messages_out", b, STR));
 	if (value_known(sa, "last_heard_seconds"))
-		fprintf(s->t.f, "  heard %s ago", value_age(sa, "last_heard_seconds", e));
+		fprintf(s->t.f, "  heard %s", value_ago(sa, "last_heard_seconds", e));
 	fputc('\n', s->t.f);
 }
 
 void show_ike(const struct show *s, const json_t *a)
 {
-	const json_t *sa, *list = json_object_get(a, "ike_sas");
+	const json_t *sa, *list = show_list(s, a, "ike_sas", "IKE SA");
 	size_t i;
 
 	json_array_foreach(list, i, sa) ike_block(s, sa);
-	if (!entries(a, "ike_sas"))
-		fprintf(s->t.f, "no IKE SA\n");
-	failures(s, a);
+	failures(s, json_object_get(a, "failures"));
 }
 
 void show_errors(const struct show *s, const json_t *a)
 {
-	if (!entries(a, "failures"))
-		fprintf(s->t.f, "no failure since the daemon started\n");
-	failures(s, a);
+	failures(s, show_list(s, a, "failures", "failure since the daemon started"));
 }
 
 /* ---- child SAs --------------------------------------------------------------------------------- */
 
 static void sa_block(const struct show *s, const json_t *sa)
 {
-	char a[STR], b[STR], c[STR], t1[TEXT_BUF], t2[TEXT_BUF];
+	char a[STR], b[STR], c[STR], d[STR], t1[TEXT_BUF], t2[TEXT_BUF], t3[TEXT_BUF];
+	const char *esn = "esn unknown", *arrow;
 	bool in;
 
 	value_str(sa, "direction", a, STR);
 	in = strcmp(a, "in") == 0;
-	fprintf(s->t.f, "  %-3s  spi %s  %s  %s", a, value_str(sa, "spi", b, STR),
-		value_str(sa, "suite", c, STR),
-		value_known(sa, "esn") ? json_is_true(json_object_get(sa, "esn")) ? "esn" : "no esn"
-				       : "esn unknown");
-	if (value_known(sa, "state"))
-		fprintf(s->t.f, "  %s", value_str(sa, "state", a, STR));
-	fprintf(s->t.f, "  index %s\n", value_str(sa, "index", a, STR));
-	fprintf(s->t.f, "       age %s  rekey in %s  last packet %s ago\n", value_age(sa, "age_seconds", t1),
-		value_age(sa, "rekey_in_seconds", t2),
-		value_age(sa, "last_packet_seconds", (char[TEXT_BUF]){0}));
-	fprintf(s->t.f, "       %s  %s %s %s\n", value_str(sa, "encapsulation", a, STR),
-		value_str(sa, "local", b, STR), in ? "<-" : "->", value_str(sa, "remote", c, STR));
-	fprintf(s->t.f, "       %s %s ", value_list(sa, "selectors_local", a, STR), in ? "<-" : "->");
-	fprintf(s->t.f, "%s\n", value_list(sa, "selectors_remote", a, STR));
+	arrow = in ? "<-" : "->";
+	if (value_known(sa, "esn"))
+		esn = json_is_true(json_object_get(sa, "esn")) ? "esn" : "no esn";
+	text_line(&s->t, 2, "%-3s  spi %s  %s  %s  index %s", a, value_str(sa, "spi", b, STR),
+		  value_str(sa, "suite", c, STR), esn, value_str(sa, "index", d, STR));
+	text_line(&s->t, 7, "%s  age %s  rekey in %s  last packet %s",
+		  value_known(sa, "state") ? value_str(sa, "state", a, STR) : "state unknown",
+		  value_age(sa, "age_seconds", t1), value_age(sa, "rekey_in_seconds", t2),
+		  value_ago(sa, "last_packet_seconds", t3));
+	text_line(&s->t, 7, "%s  %s %s %s", value_str(sa, "encapsulation", a, STR),
+		  value_str(sa, "local", b, STR), arrow, value_str(sa, "remote", c, STR));
+	text_line(&s->t, 7, "%s %s %s", value_list(sa, "selectors_local", a, STR), arrow,
+		  value_list(sa, "selectors_remote", b, STR));
 	fprintf(s->t.f, "       packets %s  bytes %s  sequence %s", value_count(sa, "packets", t1),
 		value_count(sa, "bytes", t2), value_str(sa, "sequence", a, STR));
 	if (in)
@@ -230,16 +237,14 @@ static void sa_block(const struct show *s, const json_t *sa)
 	else
 		fprintf(s->t.f, "  inner mtu %s  mss %s\n", value_str(sa, "inner_mtu_bytes", a, STR),
 			value_str(sa, "tcp_mss_bytes", b, STR));
-	fprintf(s->t.f, "       drops: replay %s, integrity %s, ", value_str(sa, "replay_drops", a, STR),
-		value_str(sa, "integrity_drops", b, STR));
-	if (value_known(sa, "selector_drops"))
-		fprintf(s->t.f, "selectors %s, ", value_str(sa, "selector_drops", a, STR));
-	fprintf(s->t.f, "other %s\n", value_str(sa, "other_drops", a, STR));
+	text_line(&s->t, 7, "drops: replay %s, integrity %s, selectors %s, other %s",
+		  value_str(sa, "replay_drops", a, STR), value_str(sa, "integrity_drops", b, STR),
+		  value_str(sa, "selector_drops", c, STR), value_str(sa, "other_drops", d, STR));
 }
 
 void show_sa(const struct show *s, const json_t *a)
 {
-	const json_t *sa, *list = json_object_get(a, "sas");
+	const json_t *sa, *list = show_list(s, a, "sas", "SA");
 	char rule[STR], peer[STR], last[STR] = "";
 	size_t i;
 
@@ -253,8 +258,6 @@ void show_sa(const struct show *s, const json_t *a)
 		memcpy(last, rule, sizeof(last));
 		sa_block(s, sa);
 	}
-	if (i == 0)
-		fprintf(s->t.f, "no SA\n");
 }
 
 /* ---- counters ---------------------------------------------------------------------------------- */
@@ -262,7 +265,7 @@ void show_sa(const struct show *s, const json_t *a)
 void show_statistics(const struct show *s, const json_t *a)
 {
 	static const char *const heads[] = {"COUNT", "ROOM", "NAME", "MEANING", NULL};
-	const json_t *c, *list = json_object_get(a, "counters");
+	const json_t *c, *list = show_list(s, a, "counters", "counters");
 	size_t i, hidden = 0, shown = 0;
 	char b[STR];
 	struct table tb;
@@ -287,6 +290,4 @@ void show_statistics(const struct show *s, const json_t *a)
 		fprintf(s->t.f, "%s%zu counter%s at zero %s not shown (--all shows them)\n",
 			shown ? "" : "nothing counted: ", hidden, hidden == 1 ? "" : "s",
 			hidden == 1 ? "is" : "are");
-	else if (!shown)
-		fprintf(s->t.f, "no counters\n");
 }

@@ -12,6 +12,9 @@ struct show {
 	bool all; /* zero counters too */
 };
 
+/* The list to walk.  NULL: there is nothing in it, or it is missing, and that has been said. */
+const json_t *show_list(const struct show *s, const json_t *obj, const char *key, const char *what);
+
 typedef void show_fn(const struct show *s, const json_t *answer);
 
 show_fn show_status, show_ike, show_sa, show_statistics, show_interface, show_acl, show_policy, show_peer,

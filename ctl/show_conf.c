@@ -29,7 +29,7 @@ void show_interface(const struct show *s, const json_t *a)
 {
 	static const char *const known[] = {"name", "role", "ifindex",	  "mtu",       "queues",	"mac",
 					    "xdp",  "xsk",  "xdp_wanted", "fast_path", "fast_path_why", NULL};
-	const json_t *ifc, *list = json_object_get(a, "interfaces");
+	const json_t *ifc, *list = show_list(s, a, "interfaces", "interface");
 	char b[4][STR];
 	size_t i;
 
@@ -47,8 +47,6 @@ void show_interface(const struct show *s, const json_t *a)
 		fprintf(s->t.f, b[1][0] && strcmp(b[1], "-") ? ": %s\n" : "\n", b[1]);
 		put_rest(s, ifc, known);
 	}
-	if (i == 0)
-		fprintf(s->t.f, "no interface\n");
 }
 
 /* ---- acls and policies --------------------------------------------------------------------------- */
@@ -95,19 +93,19 @@ static const char *protocol(const json_t *r, char buf[STR])
 static void acl_rule(const struct show *s, const json_t *r)
 {
 	char number[STR], action[STR], proto[STR], local[STR], remote[STR], lp[STR], rp[STR], hits[TEXT_BUF];
-	int n;
+	char line[8 * STR];
 
 	ports(r, "local_ports", lp);
 	ports(r, "remote_ports", rp);
-	n = fprintf(s->t.f, "  %5s %-6s %s %s%s -> %s%s", value_str(r, "number", number, STR),
-		    value_str(r, "action", action, STR), protocol(r, proto),
-		    value_str(r, "local", local, STR), lp, value_str(r, "remote", remote, STR), rp);
-	fprintf(s->t.f, "%*s%s hits\n", n < 64 ? 66 - n : 2, "", value_count(r, "hits", hits));
+	snprintf(line, sizeof(line), "%5s %-6s %s %s%s -> %s%s", value_str(r, "number", number, STR),
+		 value_str(r, "action", action, STR), protocol(r, proto), value_str(r, "local", local, STR),
+		 lp, value_str(r, "remote", remote, STR), rp);
+	text_line(&s->t, 2, "%-64s  %s hits", line, value_count(r, "hits", hits));
 }
 
 void show_acl(const struct show *s, const json_t *a)
 {
-	const json_t *acl, *r, *rules, *list = json_object_get(a, "acls");
+	const json_t *acl, *r, *rules, *list = show_list(s, a, "acls", "acl");
 	char name[STR];
 	size_t i, j;
 
@@ -117,42 +115,38 @@ void show_acl(const struct show *s, const json_t *a)
 		rules = json_object_get(acl, "rules");
 		json_array_foreach(rules, j, r) acl_rule(s, r);
 		if (j == 0)
-			fprintf(s->t.f, "  no rule\n");
+			fprintf(s->t.f, json_is_array(rules) ? "  no rule\n" : "  rules unknown\n");
 	}
-	if (i == 0)
-		fprintf(s->t.f, "no acl\n");
 }
 
 void show_policy(const struct show *s, const json_t *a)
 {
-	const json_t *p, *e, *list = json_object_get(a, "policies"), *entry_list;
+	const json_t *p, *e, *list = show_list(s, a, "policies", "policy"), *entry_list;
 	char b[6][STR];
 	size_t i, j;
 
 	json_array_foreach(list, i, p)
 	{
-		text_tinted(&s->t, TINT_HEAD, "policy %s", value_str(p, "name", b[0], STR));
-		fprintf(s->t.f, "  on %s  denied traffic: %s  unmatched traffic: %s\n",
-			json_array_size(json_object_get(p, "interfaces"))
-				? value_list(p, "interfaces", b[0], STR)
-				: "no interface",
-			value_str(p, "deny_action", b[1], STR), value_str(p, "unmatched", b[2], STR));
+		text_tinted(&s->t, TINT_HEAD, "policy %s\n", value_str(p, "name", b[0], STR));
+		text_line(&s->t, 2, "on %s  denied traffic: %s  unmatched traffic: %s",
+			  json_array_size(json_object_get(p, "interfaces"))
+				  ? value_list(p, "interfaces", b[0], STR)
+				  : "no interface",
+			  value_str(p, "deny_action", b[1], STR), value_str(p, "unmatched", b[2], STR));
 		entry_list = json_object_get(p, "entries");
 		json_array_foreach(entry_list, j, e)
 		{
-			fprintf(s->t.f, "  %5s  peer %s  acl %s  esp %s  pfs %s  trigger %s\n",
-				value_str(e, "number", b[0], STR), value_str(e, "peer", b[1], STR),
-				value_str(e, "acl", b[2], STR), value_list(e, "esp", b[3], STR),
-				value_known(e, "pfs") ? value_str(e, "pfs", b[4], STR) : "none",
-				value_str(e, "trigger", b[5], STR));
+			text_line(&s->t, 2, "%5s  peer %s  acl %s  esp %s  pfs %s  trigger %s",
+				  value_str(e, "number", b[0], STR), value_str(e, "peer", b[1], STR),
+				  value_str(e, "acl", b[2], STR), value_list(e, "esp", b[3], STR),
+				  value_known(e, "pfs") ? value_str(e, "pfs", b[4], STR) : "none",
+				  value_str(e, "trigger", b[5], STR));
 			if (value_known(e, "hits"))
 				fprintf(s->t.f, "         %s hits\n", value_count(e, "hits", b[0]));
 		}
 		if (j == 0)
-			fprintf(s->t.f, "  no entry\n");
+			fprintf(s->t.f, json_is_array(entry_list) ? "  no entry\n" : "  entries unknown\n");
 	}
-	if (i == 0)
-		fprintf(s->t.f, "no policy\n");
 }
 
 /* ---- peers ------------------------------------------------------------------------------------- */
@@ -170,7 +164,7 @@ void show_peer(const struct show *s, const json_t *a)
 					    "dpd_interval_seconds",
 					    "dpd_retries",
 					    NULL};
-	const json_t *p, *list = json_object_get(a, "peers");
+	const json_t *p, *list = show_list(s, a, "peers", "peer");
 	char b[2][600], t[2][TEXT_BUF];
 	size_t i;
 
@@ -194,6 +188,4 @@ void show_peer(const struct show *s, const json_t *a)
 				value_str(p, "dpd_retries", b[0], STR));
 		put_rest(s, p, known);
 	}
-	if (i == 0)
-		fprintf(s->t.f, "no peer\n");
 }

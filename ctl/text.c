@@ -48,6 +48,8 @@ static size_t line_of_words(const char *words, size_t width, const char **next)
 	}
 	for (cut = width; cut > 0 && words[cut] != ' '; cut--)
 		;
+	while (cut > 0 && words[cut - 1] == ' ')
+		cut--;
 	if (!cut)
 		cut = strcspn(words, " ");
 	*next = words + cut + strspn(words + cut, " ");
@@ -74,6 +76,26 @@ void text_wrapped(const struct text *t, enum tint tint, unsigned indent, const c
 	fprintf(t->f, "%*s", (int)indent, "");
 	put_words(t, tint, indent, words);
 	fputc('\n', t->f);
+}
+
+void text_line(const struct text *t, unsigned indent, const char *fmt, ...)
+{
+	size_t n;
+	char *words;
+	const char *rest;
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vasprintf(&words, fmt, ap);
+	va_end(ap);
+	if (len < 0)
+		return;
+	n = line_of_words(words, TEXT_WIDTH - indent, &rest);
+	fprintf(t->f, "%*s%.*s\n", (int)indent, "", (int)n, words);
+	if (*rest)
+		text_wrapped(t, TINT_NONE, indent + 4, rest);
+	free(words);
 }
 
 const char *text_age(uint64_t s, char buf[TEXT_BUF])
@@ -155,6 +177,17 @@ const char *value_age(const json_t *obj, const char *key, char buf[TEXT_BUF])
 	return "-";
 }
 
+const char *value_ago(const json_t *obj, const char *key, char buf[TEXT_BUF])
+{
+	char age[TEXT_BUF];
+	const char *known = value_age(obj, key, age);
+
+	if (known != age)
+		return known;
+	snprintf(buf, TEXT_BUF, "%.24s ago", age);
+	return buf;
+}
+
 const char *value_count(const json_t *obj, const char *key, char buf[TEXT_BUF])
 {
 	const json_t *v = json_object_get(obj, key);
@@ -185,9 +218,9 @@ const char *value_list(const json_t *obj, const char *key, char *buf, size_t siz
 /* ---- tables ------------------------------------------------------------------------------------ */
 
 struct table_row {
-	char *cell[TABLE_COLS], *note;
-	enum tint tint[TABLE_COLS], note_tint;
-	unsigned n;
+	char *cell[TABLE_COLS], *note[TABLE_NOTES];
+	enum tint tint[TABLE_COLS], note_tint[TABLE_NOTES];
+	unsigned n, notes;
 };
 
 void table_open(struct table *t, const char *const *heads)
@@ -238,11 +271,11 @@ void table_note(struct table *t, enum tint tint, const char *words)
 {
 	struct table_row *row = t->n ? &t->rows[t->n - 1] : NULL;
 
-	if (!row || row->note)
+	if (!row || row->notes == TABLE_NOTES)
 		return;
-	row->note = strdup(words);
-	row->note_tint = tint;
-	t->failed |= !row->note;
+	row->note[row->notes] = strdup(words);
+	t->failed |= !row->note[row->notes];
+	row->note_tint[row->notes++] = tint;
 }
 
 static size_t cell_len(const struct table_row *row, unsigned i)
@@ -307,11 +340,13 @@ void table_print(struct table *t, const struct text *to)
 		put_row(to, t, width, (char *const *)t->head, head_tint, split);
 	for (r = 0; r < t->n; r++) {
 		put_row(to, t, width, t->rows[r].cell, t->rows[r].tint, split);
-		if (t->rows[r].note)
-			text_wrapped(to, t->rows[r].note_tint, 4, t->rows[r].note);
+		for (i = 0; i < t->rows[r].notes; i++) {
+			if (t->rows[r].note[i])
+				text_wrapped(to, t->rows[r].note_tint[i], 4, t->rows[r].note[i]);
+			free(t->rows[r].note[i]);
+		}
 		for (i = 0; i < t->cols; i++)
 			free(t->rows[r].cell[i]);
-		free(t->rows[r].note);
 	}
 	free(t->rows);
 	if (t->failed)

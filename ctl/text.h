@@ -25,6 +25,10 @@ void text_tinted(const struct text *t, enum tint tint, const char *fmt, ...)
 /* A paragraph, every line of it starting with `indent` blanks, broken between words. */
 void text_wrapped(const struct text *t, enum tint tint, unsigned indent, const char *words);
 
+/* The same from a format; lines after the first are indented by 4 more. */
+void text_line(const struct text *t, unsigned indent, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* 3d4h, 4h12m, 12s */
 const char *text_age(uint64_t seconds, char buf[TEXT_BUF]);
 /* 999, 1.2k, 345M: powers of 1000 */
@@ -36,6 +40,8 @@ const char *text_count(uint64_t n, char buf[TEXT_BUF]);
 /* A string, a number, or yes and no; control characters become "?". */
 const char *value_str(const json_t *obj, const char *key, char *buf, size_t size);
 const char *value_age(const json_t *obj, const char *key, char buf[TEXT_BUF]);
+/* "3s ago" */
+const char *value_ago(const json_t *obj, const char *key, char buf[TEXT_BUF]);
 const char *value_count(const json_t *obj, const char *key, char buf[TEXT_BUF]);
 /* All strings of a list, with commas. */
 const char *value_list(const json_t *obj, const char *key, char *buf, size_t size);
@@ -43,7 +49,8 @@ bool value_known(const json_t *obj, const char *key);
 
 /* ---- tables ------------------------------------------------------------------------------------ */
 
-#define TABLE_COLS 10
+#define TABLE_COLS  10
+#define TABLE_NOTES 2 /* below a row */
 
 /* Columns as wide as their widest cell.  A table that would not fit puts its first column on a line of its
  * own; the last column is broken between words. */

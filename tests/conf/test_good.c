@@ -24,10 +24,11 @@ static const char full[] =
 	"interface lan0 { role inside; fast-path off }\n"
 	"ike-proposal strong { encryption aes256gcm16 aes128gcm16; prf sha512 sha256; dh x25519 ecp256; "
 	"lifetime 8h }\n"
-	"ike-proposal old { encryption aes128 aes256cbc; integrity sha256; dh group14 }\n"
-	"esp-proposal fast { encryption aes256gcm16; esn yes; lifetime 90m; lifetime-bytes 1800MB; "
+	"ike-proposal old { encryption aes128 aes256cbc; integrity sha256; dh group14; lifetime 8h }\n"
+	"esp-proposal fast { encryption aes256gcm16; esn yes; lifetime 90m; "
 	"replay-window off }\n"
 	"esp-proposal cbc { encryption aes256 aes192; integrity sha256; esn no }\n"
+	"esp-proposal cbc2 { encryption aes128; integrity sha512 sha256; esn no }\n"
 	"peer hq\n{\n"
 	"\tlocal 1.1.1.1; remote 2.1.1.1\n"
 	"\tlocal-id \"fqdn:branch\"; remote-id email:vpn@hq.example\n"
@@ -42,7 +43,7 @@ static const char full[] =
 	"  5 permit ip 10.1.1.0/24->10.1.2.0/24 }\n"
 	"acl v6 { 1 permit udp 2001:db8:1::/48 -> any; 2 permit 99 any -> 10.9.0.0/16 }\n"
 	"policy map1 { unmatched drop\n"
-	"  20 isakmp { peer six; acl v6; esp cbc fast; trigger auto }\n"
+	"  20 isakmp { peer six; acl v6; esp cbc cbc2; trigger auto }\n"
 	"  10 isakmp { peer hq; acl lan; esp fast; pfs ecp384 }\n"
 	"  30 isakmp { peer roadwarrior; acl v6b; esp fast }\n}\n"
 	"acl v6b { 100 deny ip any->any\n1 permit ip 2001:db8:7::/48 -> 2001:db8:8::/48 }";
@@ -102,12 +103,10 @@ static void every_value_lands_in_its_place(void **state)
 	assert_int_equal(c->ike_proposals[1]->integrity.v[0].id, 12);
 	assert_int_equal(c->ike_proposals[1]->prf.v[0].id, 5);
 	assert_int_equal(c->ike_proposals[1]->dh.v[0].id, 14);
-	assert_int_equal(c->ike_proposals[1]->lifetime_s, 86400);
 
 	assert_int_equal(c->esp_proposals[0]->protocol, 50);
 	assert_int_equal(c->esp_proposals[0]->esn, CONF_ESN_YES);
 	assert_int_equal(c->esp_proposals[0]->lifetime_s, 5400);
-	assert_true(c->esp_proposals[0]->lifetime_bytes == 1800ULL << 20);
 	assert_int_equal(c->esp_proposals[0]->replay_window, 0);
 	assert_int_equal(c->esp_proposals[1]->replay_window, 1024);
 	assert_true(c->esp_proposals[1]->lifetime_bytes == 0);
@@ -200,21 +199,43 @@ static void a_rule_keeps_its_id_when_others_come_and_go(void **state)
 
 static void many_rules_have_many_ids(void **state)
 {
-	char *text = malloc(1 << 17);
-	size_t n = sprintf(text, "%sacl a {\n", TAIL), i, j;
+	static struct conf_diag diag;
+	size_t n = 0, room = 1 << 18, i, j;
+	char *text = malloc(room);
 	struct conf *c;
 
 	(void)state;
-	for (i = 0; i < 1000; i++)
-		n += sprintf(text + n, "%zu permit ip 10.0.0.0/16 -> 10.%zu.%zu.0/24\n", i + 1, i / 250 + 1,
-			     i % 250);
-	sprintf(text + n, "}\n");
+	n += snprintf(text + n, room - n, "%s", TAIL "acl a { 1 permit ip 10.0.0.0/24 -> 10.255.0.0/24 }\n");
+	for (i = 0; i < 16; i++)
+		n += snprintf(text + n, room - n, "peer p%zu { remote 2.2.2.%zu; psk file:hq.psk; ike i }\n",
+			      i, i + 1);
+	n += snprintf(text + n, room - n, "policy big {");
+	for (i = 0; i < 16; i++)
+		n += snprintf(text + n, room - n, "%zu isakmp { peer p%zu; acl a%zu; esp e }\n", i + 1, i, i);
+	n += snprintf(text + n, room - n, "}\ninterface wan1 { policy big }\n");
+	for (i = 0; i < 16; i++) {
+		n += snprintf(text + n, room - n, "acl a%zu {\n", i);
+		for (j = 0; j < 62; j++)
+			n += snprintf(text + n, room - n, "%zu permit ip 10.0.0.0/16 -> 10.%zu.%zu.0/24\n",
+				      j + 1, i, j);
+		n += snprintf(text + n, room - n, "}\n");
+	}
 	c = load(text);
-	assert_int_equal(c->n_rules, 1000);
+	assert_int_equal(c->n_rules, 1 + 16 * 62);
 	for (i = 0; i < c->n_rules; i++)
 		for (j = 0; j < i; j++)
 			assert_int_not_equal(c->rules[i].id, c->rules[j].id);
 	conf_free(c);
+
+	/* One peer with all of them is more than IKE serves. */
+	n = snprintf(text, room, "%s", TAIL "acl a {\n");
+	for (j = 0; j < 65; j++)
+		n += snprintf(text + n, room - n, "%zu permit ip 10.0.0.0/16 -> 10.1.%zu.0/24\n", j + 1, j);
+	snprintf(text + n, room - n, "}\n");
+	assert_int_equal(conf_load(scratch_write("adit.conf", text, 0644), &c, &diag), -EINVAL);
+	assert_int_equal(diag.n, 1);
+	assert_string_equal(diag.v[0].text,
+			    "rule m/10/65: peer \"hq\" has more than 64 permit rules with this one");
 	free(text);
 }
 
@@ -296,6 +317,35 @@ static void files_that_are_none(void **state)
 	conf_free(NULL);
 }
 
+static void quantities_carry_units(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned s;
+		uint64_t octets;
+	} q[] = {
+		{"lifetime 3600s; lifetime-bytes 1024kB", 3600,	1 << 20      },
+		{"lifetime 1h; lifetime-bytes 1843200kb", 3600,	1800ULL << 20},
+		{"lifetime 90m; lifetime-bytes 2GB",	     5400,	   2ULL << 30   },
+		{"lifetime 30d; lifetime-bytes 1TB",	     2592000, 1ULL << 40	},
+		{"lifetime 10s; lifetime-bytes off",	     10,	 0		  },
+	};
+	static struct conf_diag diag;
+	char text[512];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(q) / sizeof(q[0]); i++) {
+		struct conf *c = NULL;
+
+		snprintf(text, sizeof(text), "esp-proposal e { encryption aes128gcm16; %s }", q[i].text);
+		assert_int_equal(conf_parse(text, strlen(text), "q", &c, &diag), 0);
+		assert_int_equal(c->esp_proposals[0]->lifetime_s, q[i].s);
+		assert_true(c->esp_proposals[0]->lifetime_bytes == q[i].octets);
+		conf_free(c);
+	}
+}
+
 /* Every key has a default that parses or says why it has none, and the names that C uses are the file's. */
 static void the_table_holds_together(void **state)
 {
@@ -327,6 +377,7 @@ int main(void)
 		cmocka_unit_test(keys_are_read_as_they_are_written),
 		cmocka_unit_test(a_key_file_is_looked_at_again_when_it_is_read),
 		cmocka_unit_test(files_that_are_none),
+		cmocka_unit_test(quantities_carry_units),
 		cmocka_unit_test(the_table_holds_together),
 	};
 
