@@ -141,7 +141,6 @@ static void start_up(struct client *cl)
 	unsigned i = 0;
 	int err;
 
-	peers_refresh_local(g, cl->peer);
 	while (i < cl->n_rules) {
 		if (rule_is_up(g, cl->rules[i])) {
 			forget_rule(cl, i);

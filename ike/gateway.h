@@ -29,8 +29,8 @@ void gateway_rearm(struct gateway *g);
 
 /* ike/peers.c: the configuration in the engine's words. */
 int peers_add_all(struct gateway *g);
-/* A peer without a configured local address calls from whichever the route to it gives now. */
-void peers_refresh_local(struct gateway *g, const struct conf_peer *peer);
+/* For struct ike_env. */
+void peers_route(void *self, const struct addr *remote, struct addr *ret);
 
 /* ike/journal.c: events of the engine as log lines and as lines for whoever waits on the control socket. */
 void journal_event(struct gateway *g, const struct ike_event *e);

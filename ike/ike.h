@@ -79,8 +79,7 @@ struct ike_child_conf {
 
 struct ike_peer_conf {
 	char name[IKE_NAME_MAX];
-	struct addr local_addr;	 /* unspecified: any; then it cannot initiate unless local_hint is set */
-	struct addr local_hint;	 /* address to initiate from when local_addr is unspecified */
+	struct addr local_addr;	 /* unspecified: any; env.route says which one to call from */
 	struct addr remote_addr; /* unspecified: any, never initiates */
 	uint16_t remote_port;	 /* 0: 500 */
 	struct ike_id local_id;	 /* type 0: the local address */
@@ -182,6 +181,9 @@ struct ike_env {
 	 * local port is 4500, and a keepalive is one 0xFF octet. */
 	void (*send)(void *self, const struct endpoint *local, const struct endpoint *remote,
 		     const uint8_t *octets, size_t len);
+	/* The address that a datagram to remote would leave from now; ret stays unspecified when there is no
+	 * route.  NULL: peers without a local address never call. */
+	void (*route)(void *self, const struct addr *remote, struct addr *ret);
 	/* A free inbound ESP SPI above 255, 0 when there is none; free_spi gives back one never installed. */
 	uint32_t (*alloc_spi)(void *self);
 	void (*free_spi)(void *self, uint32_t spi);

@@ -61,13 +61,14 @@ static void fill_child(const struct conf_rule *r, struct ike_child_conf *c)
 }
 
 /* The address that a datagram to this peer would leave from: what connect() on an unused port picks. */
-static void route_local(const struct addr *remote, struct addr *ret)
+void peers_route(void *self, const struct addr *remote, struct addr *ret)
 {
 	struct endpoint to = {.addr = *remote, .port = 500}, from;
 	struct sockaddr_storage ss;
 	socklen_t len = endpoint_to_sockaddr(&to, &ss);
 	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+	(void)self;
 	if (fd < 0)
 		return;
 	if (connect(fd, (struct sockaddr *)&ss, len) == 0) {
@@ -93,8 +94,6 @@ static int add_peer(struct gateway *g, const struct conf_peer *peer)
 	snprintf(p->name, sizeof(p->name), "%s", peer->name);
 	if (!peer->local_any)
 		p->local_addr = peer->local;
-	else if (!peer->remote_any)
-		route_local(&peer->remote, &p->local_hint);
 	if (!peer->remote_any)
 		p->remote_addr = peer->remote;
 	fill_id(&peer->local_id, &p->local_id);
@@ -151,10 +150,4 @@ int peers_add_all(struct gateway *g)
 			return err;
 	}
 	return 0;
-}
-
-void peers_refresh_local(struct gateway *g, const struct conf_peer *peer)
-{
-	if (peer->local_any && !peer->remote_any)
-		add_peer(g, peer);
 }

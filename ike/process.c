@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <jansson.h>
 #include <netinet/in.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,7 +324,6 @@ static void acquire(struct gateway *g, const struct adit_msg_acquire *m)
 	packet.dst = addr_from_v6(m->dst.octets);
 	log_debug("%s: packet %s -> %s wants an SA", rule->name, addr_str(&packet.src, src),
 		  addr_str(&packet.dst, dst));
-	peers_refresh_local(g, rule->entry->peer);
 	err = ike_initiate(g->ike, m->rule, &packet);
 	if (err) {
 		log_warn("%s: packet %s -> %s wants an SA, but peer %s cannot be called: %s", rule->name, src,
@@ -456,6 +457,7 @@ static int prepare(struct gateway *g)
 		.now_ms = env_now_ms,
 		.random = env_random,
 		.send = env_send,
+		.route = peers_route,
 		.alloc_spi = env_alloc_spi,
 		.free_spi = env_free_spi,
 		.child_install = env_child_install,
@@ -486,6 +488,19 @@ static int prepare(struct gateway *g)
 	return err;
 }
 
+/* What libraries read from files at first use, they read now. */
+static void warm_up(void)
+{
+	uint8_t some;
+
+	tzset();
+	json_object_seed(0);
+	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_ADD_ALL_CIPHERS |
+				    OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+			    NULL);
+	RAND_bytes(&some, sizeof(some));
+}
+
 /* Files are opened here for the last time; after this nothing but what was handed over can be reached. */
 static int give_up_rights(const struct ike_setup *setup)
 {
@@ -497,8 +512,7 @@ static int give_up_rights(const struct ike_setup *setup)
 		conf_diag_print(&diag, stderr);
 		return err;
 	}
-	tzset();	     /* reads a file at first use */
-	json_object_seed(0); /* likewise */
+	warm_up();
 	err = confine_user(setup->user);
 	if (err)
 		log_error("cannot become %s: %s (make users creates it)", setup->user, strerror(-err));

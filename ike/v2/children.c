@@ -88,7 +88,8 @@ static void hand_over(struct ike *ike, const struct child *gone)
 				best = c;
 				best_sa = sa;
 			}
-	if (best)
+	/* A successor that already carries needs no second word. */
+	if (best && !(best->out_installed && best->sa.spi_in == gone->successor))
 		child_out(ike, best_sa, best);
 }
 

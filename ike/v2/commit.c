@@ -187,7 +187,9 @@ static void came_up(struct ike *ike, struct ike_sa *sa, const struct outcome *ou
 	sa_counted(ike, sa, false);
 	packet_free(&sa->init_ours);
 	packet_free(&sa->init_theirs);
-	sa->peer->failure.current = false;
+	/* With its child refused the peer still has something to tell. */
+	if (!out->why)
+		sa->peer->failure.current = false;
 	tell_sa(ike, sa, IKE_EVENT_UP, IKE_WHY_NONE);
 	if (out->initial_contact)
 		first_contact(ike, sa);
@@ -363,6 +365,9 @@ static void record(struct ike *ike, const struct ike_sa *sa, const struct msg *m
 	if (!out->why)
 		return;
 	count(ike, out->why);
+	/* Asked to try again with another group: not a failure yet. */
+	if (!sa && out->why == IKE_WHY_INVALID_KE)
+		return;
 	if (sa && sa->have_keys)
 		tell_failure(ike, peer, sa, m->h.exchange, out->why, out->detail);
 	else if (may_complain(ike))

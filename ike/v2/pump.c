@@ -161,9 +161,11 @@ void pump(struct ike *ike, struct ike_sa *sa)
 
 /* ---- wishes of peers that have no SA ------------------------------------------------------------- */
 
-static bool source_of(const struct peer *p, struct path *path)
+static bool source_of(const struct ike *ike, const struct peer *p, struct path *path)
 {
-	path->local.addr = addr_is_unspecified(&p->conf.local_addr) ? p->conf.local_hint : p->conf.local_addr;
+	path->local.addr = p->conf.local_addr;
+	if (addr_is_unspecified(&p->conf.local_addr) && ike->env.route)
+		ike->env.route(ike->env.self, &p->conf.remote_addr, &path->local.addr);
 	path->local.port = 500;
 	path->remote.addr = p->conf.remote_addr;
 	path->remote.port = p->conf.remote_port ? p->conf.remote_port : 500;
@@ -238,7 +240,7 @@ void pump_peers(struct ike *ike)
 				pump(ike, up);
 			else if (!connecting && slot_busy(ike, peer, slot->conf.rule))
 				slot->wanted = false;
-			else if (!connecting && source_of(peer, &path))
+			else if (!connecting && source_of(ike, peer, &path))
 				start(ike, peer, slot, &path);
 			/* One SA serves all children of a peer: its pump takes the others. */
 			if (up || connecting)
