@@ -90,8 +90,8 @@ int conf_load(const char *path, struct conf **ret, struct conf_diag *diag)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
-	size_t len;
-	char *text;
+	char *text = NULL;
+	size_t len = 0;
 	int err;
 
 	if (fd < 0)

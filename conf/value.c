@@ -243,7 +243,7 @@ static const char *id_parse(const char *text, struct conf_id *id)
 		for (i = 0; i < len; i += 2) {
 			if (nibble(rest[i]) < 0 || nibble(rest[i + 1]) < 0)
 				return "keyid: takes hexadecimal digits";
-			id->octets[i / 2] = nibble(rest[i]) << 4 | nibble(rest[i + 1]);
+			id->octets[i / 2] = (unsigned)nibble(rest[i]) << 4 | (unsigned)nibble(rest[i + 1]);
 		}
 		id->type = CONF_ID_KEYID;
 		id->len = len / 2;

@@ -133,7 +133,10 @@ void show_status(const struct show *s, const json_t *a)
 	fputc('\n', s->t.f);
 	list = show_list(s, a, "rules", "rule that protects");
 	table_open(&tb, heads);
-	json_array_foreach(list, i, r) rule_row(&tb, r);
+	json_array_foreach(list, i, r)
+	{
+		rule_row(&tb, r);
+	}
 	table_print(&tb, &s->t);
 }
 
@@ -198,7 +201,10 @@ void show_ike(const struct show *s, const json_t *a)
 	const json_t *sa, *list = show_list(s, a, "ike_sas", "IKE SA");
 	size_t i;
 
-	json_array_foreach(list, i, sa) ike_block(s, sa);
+	json_array_foreach(list, i, sa)
+	{
+		ike_block(s, sa);
+	}
 	failures(s, json_object_get(a, "failures"));
 }
 

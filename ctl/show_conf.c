@@ -113,7 +113,10 @@ void show_acl(const struct show *s, const json_t *a)
 	{
 		text_tinted(&s->t, TINT_HEAD, "acl %s\n", value_str(acl, "name", name, STR));
 		rules = json_object_get(acl, "rules");
-		json_array_foreach(rules, j, r) acl_rule(s, r);
+		json_array_foreach(rules, j, r)
+		{
+			acl_rule(s, r);
+		}
 		if (j == 0)
 			fprintf(s->t.f, json_is_array(rules) ? "  no rule\n" : "  rules unknown\n");
 	}
