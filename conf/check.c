@@ -310,7 +310,7 @@ static void check_children(struct parse *p)
 	free(v);
 }
 
-static bool check_room(struct parse *p)
+static void check_room(struct parse *p)
 {
 	const struct conf *c = p->conf;
 	size_t i, j, rows = 0;
@@ -334,7 +334,6 @@ static bool check_room(struct parse *p)
 	if (c->n_interfaces > ADIT_PORTS_MAX - 1)
 		diag_error(p->diag, c->interfaces[ADIT_PORTS_MAX - 1]->loc,
 			   "more than the %u interfaces that fit", ADIT_PORTS_MAX - 1);
-	return true;
 }
 
 void check_conf(struct parse *p)
@@ -359,10 +358,9 @@ void check_conf(struct parse *p)
 	for (i = 0; i < c->n_policies; i++)
 		check_policy(p, c->policies[i]);
 	if (rules_flatten(p)) {
+		rules_compare(p);
 		check_children(p);
-		/* Comparing is quadratic where rules overlap: only what can run is compared. */
-		if (check_room(p))
-			rules_compare(p);
+		check_room(p);
 	}
 	if (!c->n_interfaces && !p->diag->errors)
 		diag_warn(p->diag, (struct conf_loc){0, 0},

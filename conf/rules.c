@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rules.h"
 
+#include <adit/maps.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,6 +241,8 @@ void rules_compare(struct parse *p)
 {
 	size_t i;
 
+	/* Quadratic where all rules overlap, so what cannot run anyway (check_room) is not compared. */
 	for (i = 0; i < p->conf->n_policies && !p->no_memory; i++)
-		compare_policy(p, p->conf->policies[i]);
+		if (p->conf->policies[i]->n_rules <= ADIT_RULES_MAX)
+			compare_policy(p, p->conf->policies[i]);
 }
