@@ -113,12 +113,13 @@ void child_end(struct ike *ike, struct ike_sa *sa, struct child *c, enum ike_rea
 	*at = c->next;
 	sa->n_children--;
 	ike->n_children--;
+	/* Outbound first: the rule must not be without one in between. */
+	if (carried || c->successor)
+		hand_over(ike, c);
 	if (known)
 		ike->env.child_remove(ike->env.self, &c->sa, why);
 	else
 		ike->env.free_spi(ike->env.self, c->sa.spi_in);
-	if (carried || c->successor)
-		hand_over(ike, c);
 	if (known)
 		tell_child(ike, sa, c, IKE_EVENT_CHILD_DOWN, why);
 	OPENSSL_cleanse(c, sizeof(*c));
