@@ -135,9 +135,9 @@ int run_capture(const struct options *o)
 		goto out;
 	puts("ready");
 	fflush(stdout);
-	/* Anything on stdin, also its end, says that no more will come. */
-	while (!stopped && bpf->bss->captured < o->frames && poll(&asked, 1, 20) == 0)
-		;
+	/* Anything on stdin, also its end, says that no more will come; what comes to a full pool is dropped.
+	 */
+	poll(&asked, 1, -1);
 	bpf_link__destroy(link);
 	link = NULL;
 	captured = bpf->bss->captured;
