@@ -4,12 +4,18 @@
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <linux/pkt_cls.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -435,23 +441,49 @@ static void survives_truncation(void **state)
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_MALFORMED);
 }
 
+static void attach_egress(int ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(bed.skel->progs.adit_egress));
+
+	assert_int_equal(bpf_tc_hook_create(&hook), 0);
+	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
+}
+
+static void detach_egress(int ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+
+	bpf_tc_hook_destroy(&hook);
+}
+
+static struct sockaddr_in address4(const char *text, uint16_t port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	inet_pton(AF_INET, text, &a.sin_addr);
+	return a;
+}
+
+static void send_to(int fd, const char *dst, uint16_t port, size_t len)
+{
+	static const char octets[4000];
+	struct sockaddr_in to = address4(dst, port);
+
+	assert_int_equal(sendto(fd, octets, len, 0, (struct sockaddr *)&to, sizeof(to)), len);
+}
+
 /* A real socket of the daemon, a real tc filter: IKE leaves although a rule covers it, other datagrams do
  * not. */
 static void lets_own_ike_out(void **state)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(500)};
-	struct adit_host host;
 	socklen_t len = sizeof(uint64_t);
+	struct adit_host host;
 	uint64_t cookie = 0;
 	int ike, other;
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = bed.wan, .attach_point = BPF_TC_EGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = 0);
 
 	bed_needed(state);
-	opts.prog_fd = bpf_program__fd(bed.skel->progs.adit_egress);
-	assert_int_equal(bpf_tc_hook_create(&hook), 0);
-	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
-	inet_pton(AF_INET, PEER4, &to.sin_addr);
+	attach_egress(bed.wan);
 	ike = socket(AF_INET, SOCK_DGRAM, 0);
 	other = socket(AF_INET, SOCK_DGRAM, 0);
 	assert_int_equal(getsockopt(ike, SOL_SOCKET, SO_COOKIE, &cookie, &len), 0);
@@ -459,23 +491,133 @@ static void lets_own_ike_out(void **state)
 	host.ike_cookies[3] = cookie;
 	bed_host(&host);
 	reasons_mark();
-	assert_int_equal(sendto(ike, "ike", 3, 0, (struct sockaddr *)&to, sizeof(to)), 3);
+	send_to(ike, PEER4, 500, 3);
 	expect_reason(ADIT_PASS_IKE, 0);
-	/* the program on the far end, adit1, lets everything pass here */
-	assert_int_equal(sendto(other, "not", 3, 0, (struct sockaddr *)&to, sizeof(to)), 3);
+	send_to(other, PEER4, 500, 3);
 	expect_reason(ADIT_TO_INTERNAL, 0);
 	/* fragments of an IKE message are IKE */
-	{
-		static char big[3000];
-
-		assert_int_equal(sendto(ike, big, sizeof(big), 0, (struct sockaddr *)&to, sizeof(to)),
-				 sizeof(big));
-		assert_int_equal(reason_count(ADIT_PASS_IKE) - bed.before[ADIT_PASS_IKE], 3);
-	}
+	send_to(ike, PEER4, 500, 3000);
+	assert_int_equal(reason_count(ADIT_PASS_IKE) - bed.before[ADIT_PASS_IKE], 3);
+	assert_int_equal(reason_count(ADIT_TO_INTERNAL) - bed.before[ADIT_TO_INTERNAL], 0);
 	close(ike);
 	close(other);
-	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-	bpf_tc_hook_destroy(&hook);
+	detach_egress(bed.wan);
+}
+
+static int open_tun(const char *name)
+{
+	struct ifreq req = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+	int fd = open("/dev/net/tun", O_RDWR);
+
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
+	if (fd >= 0 && ioctl(fd, TUNSETIFF, &req)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Everything that arrives on an interface; nothing for a second is an error. */
+static int listen_on(int ifindex)
+{
+	struct sockaddr_ll at = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP), .sll_ifindex = ifindex};
+	struct timeval wait = {.tv_sec = 1};
+	int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_IP));
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+/* A device without Ethernet: its packets get a header on the way into the internal pair. */
+static void takes_packets_of_tun(void **state)
+{
+	struct adit_rule rule = rule_of(1, ADIT_PROTECT, "10.8.0.0/24", "10.9.0.0/24", 0);
+	struct adit_port port = {.name = "tun0",
+				 .role = ADIT_ROLE_OUTSIDE,
+				 .flags = ADIT_PORT_NO_ETHERNET,
+				 .slot = ADIT_NO_SLOT};
+	int tun, out, far, ifindex;
+	struct sockaddr_in any;
+	uint8_t b[256];
+	ssize_t n;
+
+	bed_needed(state);
+	tun = open_tun("tun0");
+	if (tun < 0) {
+		printf("needs: /dev/net/tun\n");
+		skip();
+	}
+	bed_run("ip link set tun0 up; ip addr add 10.8.0.1/24 dev tun0; ip route add 10.9.0.0/24 dev tun0");
+	ifindex = (int)if_nametoindex("tun0");
+	rule.ifindex = (uint32_t)ifindex;
+	bed_rules(&rule, 1);
+	bed_port(ifindex, &port);
+	attach_egress(ifindex);
+	far = listen_on(bed.adit1);
+	out = socket(AF_INET, SOCK_DGRAM, 0);
+	any = address4("10.8.0.1", 0);
+	assert_int_equal(bind(out, (struct sockaddr *)&any, sizeof(any)), 0);
+	reasons_mark();
+	send_to(out, "10.9.0.9", 53, 100);
+	expect_reason(ADIT_TO_INTERNAL, 0);
+	n = recv(far, b, sizeof(b), 0);
+	assert_int_equal(n, 14 + 20 + 8 + 100);
+	assert_memory_equal(b, bed.adit0_mac, 6);
+	assert_int_equal(get16(b + 6), 0x02ad);
+	assert_int_equal(get32(b + 8), ifindex);
+	assert_int_equal(get16(b + 12), 0x0800);
+	assert_int_equal(get32(b + 14 + 16), 0x0a090009);
+	assert_true(ip_sum_right(b + 14));
+	/* what no rule protects leaves as it is */
+	send_to(out, "10.8.0.9", 53, 100);
+	assert_int_equal(reason_count(ADIT_PASS_CLEAR) - bed.before[ADIT_PASS_CLEAR], 1);
+	close(out);
+	close(far);
+	detach_egress(ifindex);
+	close(tun);
+}
+
+/* The whole way of a packet that is too big: socket, egress, internal pair, and our ICMP back to the socket.
+ */
+static void tells_a_local_sender(void **state)
+{
+	struct adit_rule rule = rule_of(1, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0);
+	struct adit_sa_out sa;
+	int out, how = IP_PMTUDISC_DO, mtu = 0, i;
+	struct sockaddr_in at;
+	socklen_t len = sizeof(mtu);
+
+	bed_needed(state);
+	sa = sa_of(3, OUR4, PEER4);
+	bed_rules(&rule, 1);
+	bed_sa(1, &sa);
+	/* the message's source is our own address, like that of every sealed packet which enters by adit0 */
+	bed_run("echo 1 > /proc/sys/net/ipv4/conf/adit0/accept_local; ethtool -K adit0 tx off >/dev/null");
+	assert_int_equal(bpf_xdp_detach(bed.adit1, 0, NULL), 0);
+	assert_int_equal(bpf_xdp_attach(bed.adit1, bpf_program__fd(bed.skel->progs.adit_internal), 0, NULL),
+			 0);
+	attach_egress(bed.wan);
+	out = socket(AF_INET, SOCK_DGRAM, 0);
+	at = address4("10.1.1.1", 0);
+	assert_int_equal(bind(out, (struct sockaddr *)&at, sizeof(at)), 0);
+	at = address4(FAR4, 53);
+	assert_int_equal(connect(out, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(setsockopt(out, IPPROTO_IP, IP_MTU_DISCOVER, &how, sizeof(how)), 0);
+	reasons_mark();
+	send_to(out, FAR4, 53, 1450);
+	for (i = 0; i < 100 && mtu != 1430; i++) {
+		usleep(10000);
+		assert_int_equal(getsockopt(out, IPPROTO_IP, IP_MTU, &mtu, &len), 0);
+	}
+	expect_reason(ADIT_TO_INTERNAL, ADIT_TOO_BIG_TOLD);
+	assert_int_equal(mtu, 1430);
+	close(out);
+	detach_egress(bed.wan);
+	assert_int_equal(bpf_xdp_detach(bed.adit1, 0, NULL), 0);
+	assert_int_equal(
+		bpf_xdp_attach(bed.adit1, bpf_program__fd(bed.skel->progs.adit_adopted_pass), 0, NULL), 0);
 }
 
 int main(void)
@@ -492,6 +634,8 @@ int main(void)
 		cmocka_unit_test_setup(follows_the_generation, fixture),
 		cmocka_unit_test_setup(survives_truncation, fixture),
 		cmocka_unit_test_setup(lets_own_ike_out, fixture),
+		cmocka_unit_test_setup(takes_packets_of_tun, fixture),
+		cmocka_unit_test_setup(tells_a_local_sender, fixture),
 	};
 
 	return cmocka_run_group_tests_name("egress", tests, bed_open, bed_close);
