@@ -146,14 +146,15 @@ static void tear_down(struct worker *w)
 	free(w);
 }
 
-/* Keys must not reach a swap device.  The limit is raised while we may: later SAs need memory too. */
+/* Nothing of ours should reach a swap device.  Only under a limit that later allocations cannot meet: an ordinary
+ * account that has locked more than it may gets no memory any more, not even stack.  The SAs' own memory is
+ * locked in any case (sad.c). */
 static void lock_memory(void)
 {
 	const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
 
-	(void)setrlimit(RLIMIT_MEMLOCK, &all);
-	if (mlockall(MCL_CURRENT | MCL_FUTURE))
-		log_warn("memory not locked, keys could be swapped out: %s", strerror(errno));
+	if (setrlimit(RLIMIT_MEMLOCK, &all) || mlockall(MCL_CURRENT | MCL_FUTURE))
+		log_warn("only the SAs are locked into memory: %s", strerror(errno));
 }
 
 static int confine(const char *user)
