@@ -240,8 +240,9 @@ static void succeed(struct ike *ike, struct ike_sa *old, const struct outcome *o
 	if (!sa->initiator)
 		return give_way(ike, old, sa);
 	rival = old->rival ? sa_by_ours(ike, old->rival) : NULL;
-	if (out->lost_collision && rival && rival->state == SA_UP) {
-		give_way(ike, old, rival);
+	if (out->lost_collision) {
+		if (rival && rival->state == SA_UP)
+			give_way(ike, old, rival);
 		return close_later(ike, sa, IKE_WHY_REDUNDANT, 0);
 	}
 	give_way(ike, old, sa);
@@ -268,6 +269,7 @@ static void slot_ok(struct ike_sa *sa, uint32_t rule)
 static void child_begins(struct ike *ike, struct ike_sa *sa, const struct outcome *out, struct child *c)
 {
 	struct child *old = child_by_in(sa, c->sa.replaces_spi_in);
+	struct child *theirs = c->by_peer ? NULL : child_rival(sa, c->sa.replaces_spi_in);
 	uint64_t t = now(ike);
 
 	if (out->child.deleting) {
@@ -279,14 +281,11 @@ static void child_begins(struct ike *ike, struct ike_sa *sa, const struct outcom
 	slot_ok(sa, c->sa.rule);
 	if (out->child.install_out || !old)
 		child_out(ike, sa, c);
+	/* They lost the collision and close it themselves, or else we do, later. */
+	if (theirs)
+		theirs->reap_ms = t + REAP_REKEYED_MS;
 	if (old) {
-		if (!c->by_peer) {
-			struct child *theirs = child_by_in(sa, old->successor);
-
-			/* They lost the collision and close it themselves, or else we do, later. */
-			if (theirs)
-				theirs->reap_ms = t + REAP_REKEYED_MS;
-		} else {
+		if (c->by_peer) {
 			c->out_ms = t + OUT_SWITCH_MS;
 			old->reap_ms = t + REAP_REKEYED_MS;
 		}
@@ -433,8 +432,15 @@ static void end_by_peer(struct ike *ike, struct ike_sa *sa, enum ike_reason why)
 {
 	struct ike_sa *rival = sa->rival ? sa_by_ours(ike, sa->rival) : NULL;
 
-	if (rival && rival->state == SA_UP)
+	if (rival && rival->state == SA_UP) {
+		bool waiting = sa->req.task == TASK_REKEY_IKE;
+
+		/* The peer's rekey has won before its answer to ours was here.  That answer is still wanted:
+		 * it names the SA that we have to close. */
 		give_way(ike, sa, rival);
+		if (waiting)
+			return;
+	}
 	sa_end(ike, sa, why);
 }
 

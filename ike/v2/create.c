@@ -135,7 +135,7 @@ void answer_child(const struct ike *ike, const struct ike_sa *sa, const struct m
 void heard_child(const struct ike *ike, const struct ike_sa *sa, const struct msg *m, const struct path *path,
 		 struct outcome *out)
 {
-	const struct child *old = child_by_in(sa, sa->offered.old_spi_in), *theirs;
+	const struct child *theirs = child_rival(sa, sa->offered.old_spi_in);
 
 	(void)path;
 	if (!sa->offered.spi_in) {
@@ -144,7 +144,6 @@ void heard_child(const struct ike *ike, const struct ike_sa *sa, const struct ms
 	}
 	if (child_accept(ike, sa, m, out))
 		return;
-	theirs = old && old->successor ? child_by_in(sa, old->successor) : NULL;
 	/* RFC 7296 2.8.1: of two replacements the one with the lowest of the four nonces is closed by the end
 	 * that created it; the other end's creator closes the old one. */
 	if (theirs && nonce_cmp(&out->child.low, &theirs->low) < 0) {

@@ -180,8 +180,8 @@ static int check(const struct ike_peer_conf *conf, char detail[IKE_DETAIL_MAX])
 /* Does anything differ that an established IKE SA rests on? */
 static bool same_base(const struct ike_peer_conf *a, const struct ike_peer_conf *b)
 {
-	return addr_eq(&a->local_addr, &b->local_addr) && addr_eq(&a->remote_addr, &b->remote_addr) && a->remote_port == b->remote_port &&
-	       !memcmp(&a->local_id, &b->local_id, sizeof(a->local_id)) &&
+	return addr_eq(&a->local_addr, &b->local_addr) && addr_eq(&a->remote_addr, &b->remote_addr) &&
+	       a->remote_port == b->remote_port && !memcmp(&a->local_id, &b->local_id, sizeof(a->local_id)) &&
 	       !memcmp(&a->remote_id, &b->remote_id, sizeof(a->remote_id)) && a->psk_len == b->psk_len &&
 	       !CRYPTO_memcmp(a->psk, b->psk, a->psk_len) && a->n_ike == b->n_ike &&
 	       !memcmp(a->ike, b->ike, a->n_ike * sizeof(a->ike[0])) &&

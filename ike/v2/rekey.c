@@ -118,11 +118,11 @@ void heard_rekey(const struct ike *ike, const struct ike_sa *sa, const struct ms
 		 struct outcome *out)
 {
 	struct new_ike *n = &out->ike;
+	const struct ike_sa *rival = sa->rival ? sa_by_ours(ike, sa->rival) : NULL;
 	struct proposals ours;
 	struct nonce low;
 	struct span spi;
 
-	(void)ike;
 	(void)path;
 	proposals_ike(&sa->peer->conf, &ours);
 	if (sa->req.task != TASK_REKEY_IKE || proposal_accepted(m->sa, &ours, 8, &n->suite, &spi) ||
@@ -144,6 +144,12 @@ void heard_rekey(const struct ike *ike, const struct ike_sa *sa, const struct ms
 	n->present = true;
 	/* RFC 7296 2.8.2: the same rule of the lowest nonce; the children go to the one that stays. */
 	low = nonce_low(&n->ni, &n->nr);
-	out->lost_collision = sa->rival && nonce_cmp(&low, &sa->rival_low) < 0;
+	if (sa->state == SA_REKEYED) {
+		out->lost_collision = true;
+		out->drop_ike = true;
+		out->drop_why = IKE_WHY_REKEYED;
+		return;
+	}
+	out->lost_collision = rival && rival->state == SA_UP && nonce_cmp(&low, &sa->rival_low) < 0;
 	out->next = out->lost_collision ? SA_REKEYED : SA_CLOSING;
 }

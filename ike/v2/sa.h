@@ -332,6 +332,7 @@ unsigned half_open_from(const struct ike *ike, const struct addr *a);
 int fresh_spi(const struct ike *ike, uint64_t *spi);
 struct child *child_by_in(const struct ike_sa *sa, uint32_t spi);
 struct child *child_by_out(const struct ike_sa *sa, uint32_t spi);
+struct child *child_rival(const struct ike_sa *sa, uint32_t old_spi_in);
 struct slot *slot_by_rule(const struct peer *peer, uint32_t rule);
 bool slot_busy(const struct ike *ike, const struct peer *peer, uint32_t rule); /* up or under way */
 int packet_store(struct packet *p, const uint8_t *message, size_t len, const char *text);

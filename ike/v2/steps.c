@@ -29,6 +29,8 @@ static const struct step steps[] = {
 	{SA_UP,        EXCH_INFO,  RSP, 0,                                  0,               heard_info,     SA_UP},
 
 	{SA_REKEYED,   EXCH_CHILD, REQ, 0,                                  0,               answer_busy,    SA_REKEYED},
+	{SA_REKEYED,   EXCH_CHILD, RSP, B(SA) | B(NONCE) | B(KE),           B(TSI) | B(TSR), heard_rekey,    SA_REKEYED},
+	{SA_REKEYED,   EXCH_CHILD, RSP, 0,                                  B(SA),           heard_child_no, SA_REKEYED},
 	{SA_REKEYED,   EXCH_INFO,  REQ, 0,                                  0,               answer_info,    SA_REKEYED},
 	{SA_REKEYED,   EXCH_INFO,  RSP, 0,                                  0,               heard_info,     SA_REKEYED},
 

@@ -157,6 +157,17 @@ struct child *child_by_out(const struct ike_sa *sa, uint32_t spi)
 	return c;
 }
 
+/* The replacement of the same child that the peer's request made.  The old one may be gone by now: the peer's
+ * delete can overtake its answer to ours. */
+struct child *child_rival(const struct ike_sa *sa, uint32_t old_spi_in)
+{
+	struct child *c = sa->children;
+
+	while (c && !(old_spi_in && c->by_peer && c->sa.replaces_spi_in == old_spi_in))
+		c = c->next;
+	return c;
+}
+
 struct slot *slot_by_rule(const struct peer *peer, uint32_t rule)
 {
 	unsigned i;

@@ -61,10 +61,9 @@ static void gave_up(struct ike *ike, struct ike_sa *sa)
 	enum ike_reason why = sa->state == SA_UP ? IKE_WHY_DPD : sa->hint ? sa->hint : IKE_WHY_TIMEOUT;
 	char detail[IKE_DETAIL_MAX], at[ADDR_STRLEN];
 
-	if (sa->state == SA_CLOSING) {
-		/* We wanted it gone; that the peer is silent changes nothing. */
-		return sa_end(ike, sa, sa->why);
-	}
+	/* It goes anyway; that the peer is silent changes nothing. */
+	if (sa->state == SA_CLOSING || sa->state == SA_REKEYED)
+		return sa_end(ike, sa, sa->state == SA_CLOSING ? sa->why : IKE_WHY_REKEYED);
 	snprintf(detail, sizeof(detail), "%s sent %u times to %s, no answer%s",
 		 ike_exchange_name(sa->req.exchange), sa->req.sent, endpoint_str(&sa->remote, at),
 		 sa->hint ? " that can be used" : "");

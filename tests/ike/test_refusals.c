@@ -131,7 +131,7 @@ static void child_refused(void **state)
 	assert_one_sa(&p);
 	assert_children(&p, 0);
 	assert_failure(0, IKE_WHY_PROPOSAL_CHILD, "aes-gcm-16-128");
-	assert_failure(1, IKE_WHY_PROPOSAL_CHILD, "ours aes-gcm-16-256/no-esn; theirs aes-gcm-16-128");
+	assert_failure(1, IKE_WHY_PROPOSAL_CHILD, "ours aes-gcm-16-256/esn/no-esn; theirs aes-gcm-16-128");
 	pair_stop(&p);
 
 	plan_default(&plan);
