@@ -14,6 +14,7 @@ from boxes import Process
 LOWEST, HIGHEST = 50e3, 3.2e6
 LOSS = 0.01
 SETTLE_S = 3.0
+SPARE_S = 40.0  # for second searches, in the whole run
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Meter:
     def __init__(self, boxes, tool, log, seconds, steps, say):
         self.boxes, self.tool, self.log = boxes, tool, log
         self.seconds, self.steps, self.say = seconds, steps, say
+        self.spare_s = SPARE_S
 
     def generate(self, path, size, rate, seconds, frames=0):
         """Runs the generator to its end and returns what it says."""
@@ -91,10 +93,11 @@ class Meter:
         result = Result()
         overload = attempt(HIGHEST)
         result.most = max(overload.rate, LOWEST)
-        for _ in range(2):
-            self._bisect(attempt, result, max(result.ndr, result.most / 2), min(result.most * 2, HIGHEST))
-            if result.ndr > 0.75 * result.most:
-                break
+        self._bisect(attempt, result, result.most / 2, min(result.most * 2, HIGHEST))
+        if result.ndr < 0.75 * result.most and self.spare_s > 0:
+            start = time.monotonic()
+            self._bisect(attempt, result, max(result.ndr, result.most / 4), min(result.most * 2, HIGHEST))
+            self.spare_s -= time.monotonic() - start
         return result
 
     def _bisect(self, attempt, result, low, high):
