@@ -36,16 +36,17 @@ uint64_t sa_due(const struct ike *ike, const struct ike_sa *sa)
 	least(&due, sa->give_up_ms);
 	if (sa->state == SA_GONE)
 		return due;
-	least(&due, sa->expire_ms);
 	least(&due, sa->keepalive_ms);
-	if (sa->state == SA_UP)
+	if (sa->state == SA_UP) {
 		least(&due, sa->rekey_ms);
+		least(&due, sa->expire_ms);
+	}
 	if (sa->want_delete && sa->req.task == TASK_NONE && sa->state == SA_UP)
 		least(&due, sa->delete_ms);
 	if (checks_liveness(sa))
 		least(&due, sa->heard_ms + sa->peer->conf.dpd.idle_s * 1000ull);
 	for (c = sa->children; c; c = c->next) {
-		if (c->state == CHILD_UP && !c->want_rekey)
+		if (c->state == CHILD_UP && !c->want_rekey && !c->want_delete)
 			least(&due, c->rekey_ms);
 		least(&due, c->out_ms);
 		if (!c->want_delete && !c->delete_sent) {
