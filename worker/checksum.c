@@ -25,10 +25,3 @@ uint64_t sum_octets(const uint8_t *p, uint32_t len, uint64_t sum)
 	}
 	return (sum & 0xffffffff) + (sum >> 32) + a + b;
 }
-
-uint64_t sum_pseudo(const uint8_t *addresses, uint32_t addresses_len, uint32_t l4_len, uint8_t protocol)
-{
-	uint64_t sum = __builtin_bswap32(l4_len) + (uint64_t)__builtin_bswap16(protocol);
-
-	return sum_octets(addresses, addresses_len, sum);
-}

@@ -123,8 +123,7 @@ static const struct hop *fast_hop(struct deliver *d, const struct inner *in, uin
 		return NULL;
 	dst = inner_dst(in);
 	hop = &d->hops[hash(&dst)];
-	if (hop->asked_ns == 0 || now_ns - hop->asked_ns > DELIVER_AGE_NS ||
-	    memcmp(&hop->dst, &dst, sizeof(dst)) != 0)
+	if (hop->asked_ns == 0 || now_ns - hop->asked_ns > DELIVER_AGE_NS || !addr_same(&hop->dst, &dst))
 		ask(d, hop, in, now_ns);
 	if (hop->slot == ADIT_NO_SLOT)
 		return NULL;

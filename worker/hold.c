@@ -86,6 +86,15 @@ static bool may_ask(struct hold *h, uint32_t rule, uint64_t now_ns)
 	return true;
 }
 
+void hold_ask_anew(struct hold *h, uint32_t rule)
+{
+	uint32_t i;
+
+	for (i = 0; i < HOLD_ALL; i++)
+		if (h->asked[i].rule == rule)
+			h->asked[i].at_ns = 0;
+}
+
 static bool room_for(const struct hold *h, uint32_t rule)
 {
 	uint32_t i, same = 0;

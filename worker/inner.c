@@ -58,7 +58,7 @@ static int parse_v4(struct inner *in, uint32_t len)
 	in->len = get16(ip + 2);
 	if (ihl < IPV4_MIN || in->len < ihl || in->len > len)
 		return -EBADMSG;
-	if (sum_fold(sum_octets(ip, ihl, 0)) != 0xffff)
+	if (sum_fold(ihl == IPV4_MIN ? sum_words(ip, IPV4_MIN / 4) : sum_octets(ip, ihl, 0)) != 0xffff)
 		return -EBADMSG;
 
 	offset = get16(ip + 6);
@@ -117,17 +117,20 @@ static int parse_v6(struct inner *in, uint32_t len)
 	return later ? 0 : parse_ports(in);
 }
 
+/* Straight into ret: a copy of small fields just written would wait for every one of them. */
 int inner_parse(uint8_t *ip, uint32_t len, struct inner *ret)
 {
-	struct inner in = {.ip = ip};
-	int err;
-
+	*ret = (struct inner){.ip = ip};
 	if (len == 0)
 		return -EBADMSG;
-	err = ip[0] >> 4 == 4 ? parse_v4(&in, len) : ip[0] >> 4 == 6 ? parse_v6(&in, len) : -EBADMSG;
-	if (!err)
-		*ret = in;
-	return err;
+	switch (ip[0] >> 4) {
+	case 4:
+		return parse_v4(ret, len);
+	case 6:
+		return parse_v6(ret, len);
+	default:
+		return -EBADMSG;
+	}
 }
 
 static struct adit_addr address(const struct inner *in, uint32_t v4_off, uint32_t v6_off)

@@ -19,10 +19,20 @@ struct inner {
 	uint16_t src_port, dst_port; /* ICMP: type and code in both (RFC 7296 3.13.1) */
 };
 
-/* -EBADMSG: headers that do not fit into len, a wrong version, a wrong IPv4 header checksum. */
+/* -EBADMSG: headers that do not fit into len, a wrong version, a wrong IPv4 header checksum.  Then ret says
+ * nothing. */
 int inner_parse(uint8_t *ip, uint32_t len, struct inner *ret);
 struct adit_addr inner_src(const struct inner *in);
 struct adit_addr inner_dst(const struct inner *in);
+/* Without the call that memcmp is. */
+static inline bool addr_same(const struct adit_addr *a, const struct adit_addr *b)
+{
+	uint64_t x[2], y[2];
+
+	__builtin_memcpy(x, a, 16);
+	__builtin_memcpy(y, b, 16);
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
 
 /* A sender behind a veth may leave the TCP or UDP checksum to hardware that never comes: the field then holds
  * the pseudo header's sum.  Completes it; true when it did. */

@@ -160,7 +160,7 @@ static void heard_from(struct work *w, struct sa *sa, const struct adit_addr *pe
 		.remote_port = port,
 	};
 
-	if (port == sa->remote_port && !memcmp(peer, &sa->remote, sizeof(*peer)))
+	if (port == sa->remote_port && addr_same(peer, &sa->remote))
 		return;
 	if (sa->moved_told_ns && w->now_ns - sa->moved_told_ns < TELL_NS)
 		return;

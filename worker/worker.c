@@ -146,9 +146,9 @@ static void tear_down(struct worker *w)
 	free(w);
 }
 
-/* Nothing of ours should reach a swap device.  Only under a limit that later allocations cannot meet: an ordinary
- * account that has locked more than it may gets no memory any more, not even stack.  The SAs' own memory is
- * locked in any case (sad.c). */
+/* Nothing of ours should reach a swap device.  Only under a limit that later allocations cannot meet: an
+ * ordinary account that has locked more than it may gets no memory any more, not even stack.  The SAs' own
+ * memory is locked in any case (sad.c). */
 static void lock_memory(void)
 {
 	const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
