@@ -66,6 +66,15 @@ int adit_egress(struct __sk_buff *skb)
 	return bpf_redirect(h->internal_ifindex, 0);
 }
 
+/* Ingress of a policy interface that has no Ethernet header and hence no XDP. */
+SEC("tc")
+int adit_ingress(struct __sk_buff *skb)
+{
+	struct packet p = {};
+
+	return leave_tc(take_ingress(skb, &p));
+}
+
 /* No frames, questions: include/adit/fib.h. */
 SEC("xdp")
 int adit_fib(struct xdp_md *ctx)

@@ -5,6 +5,7 @@
 #define ADIT_BPF_EGRESS_H
 
 #include "flow.h"
+#include "outside.h"
 #include "parse.h"
 #include "reason.h"
 
@@ -45,14 +46,14 @@ static __always_inline bool is_our_esp(struct __sk_buff *skb, const struct packe
 
 /* Into the internal pair; the source address tells its far end which policy interface this was for. */
 static __always_inline __u32 redirect_inside(struct __sk_buff *skb, const struct packet *p,
-					     const struct adit_host *h, bool no_ethernet)
+					     const struct adit_host *h)
 {
 	struct ethhdr eth;
 	__be32 ifindex = bpf_htonl(p->key.ifindex);
 
 	if (!h->internal_ifindex)
 		return ADIT_DROP_NO_WORKER;
-	if (no_ethernet && bpf_skb_change_head(skb, sizeof(eth), 0))
+	if (!p->l3 && bpf_skb_change_head(skb, sizeof(eth), 0))
 		return ADIT_DROP_NO_ROOM;
 	memcpy(eth.h_dest, h->internal_mac, 6);
 	eth.h_source[0] = 0x02;
@@ -71,19 +72,48 @@ static __always_inline __u32 unmatched(const struct packet *p, const struct adit
 	return port && port->flags & ADIT_PORT_UNMATCHED_DROP ? ADIT_DROP_UNMATCHED : ADIT_PASS_CLEAR;
 }
 
-static __always_inline __u32 parse_skb(struct __sk_buff *skb, struct packet *p)
+/* Headers of an IP packet; port may be NULL. */
+static __always_inline __u32 parse_skb(struct __sk_buff *skb, struct packet *p, const struct adit_port *port,
+				       __u32 how)
 {
 	void *data = (void *)(long)skb->data;
 	void *end = (void *)(long)skb->data_end;
 	__u32 want = skb->len < HEADERS_WANTED ? skb->len : HEADERS_WANTED;
 
+	p->type = bpf_ntohs(skb->protocol);
+	/* A tagged frame belongs to a VLAN device above this one, whose own hooks see it. */
+	if (skb->vlan_present || (p->type != ETH_P_IP && p->type != ETH_P_IPV6))
+		return ADIT_PASS_NOT_IP;
+	p->l3 = port && port->flags & ADIT_PORT_NO_ETHERNET ? 0 : ETH_HLEN;
 	if (end - data < want) {
 		/* When it fails the headers are not there, which the parser then says. */
 		bpf_skb_pull_data(skb, want);
 		data = (void *)(long)skb->data;
 		end = (void *)(long)skb->data_end;
 	}
-	return parse_ip(skb, data, end, p, PARSE_SKB);
+	return parse_ip(skb, data, end, p, how | PARSE_SKB);
+}
+
+/* A policy interface where XDP cannot run (ppp, tun, wwan): sockets take its IKE and ESP, but clear text must
+ * not come in there either. */
+static __always_inline __u32 take_ingress(struct __sk_buff *skb, struct packet *p)
+{
+	__u32 ifindex = skb->ifindex, why;
+	const struct adit_port *port = bpf_map_lookup_elem(&ports, &ifindex);
+
+	why = parse_skb(skb, p, port, PARSE_INBOUND);
+	if (why)
+		return why;
+	p->key.kind = FLOW_IN;
+	p->key.ifindex = ifindex;
+	if (p->fragment)
+		return take_fragment(skb, p, PARSE_SKB);
+	if (p->key.protocol == IPPROTO_ESP)
+		return ADIT_PASS_SLOW_ESP;
+	if (p->key.protocol == IPPROTO_UDP &&
+	    (p->key.local_port == IKE_PORT || p->key.local_port == IKE_NATT_PORT))
+		return pass_ours(skb, p, ADIT_PASS_IKE, PARSE_SKB);
+	return front_recheck(p);
 }
 
 static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p)
@@ -91,15 +121,11 @@ static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p
 	const struct adit_host *h = host_facts();
 	__u32 ifindex = skb->ifindex, why;
 	const struct adit_port *port = bpf_map_lookup_elem(&ports, &ifindex);
-	bool no_ethernet = port && port->flags & ADIT_PORT_NO_ETHERNET;
 	const struct flow *f;
 
-	p->type = bpf_ntohs(skb->protocol);
-	/* A tagged frame belongs to a VLAN device above this one, whose own egress has seen it. */
-	if (!h || skb->vlan_present || (p->type != ETH_P_IP && p->type != ETH_P_IPV6))
-		return ADIT_PASS_NOT_IP;
-	p->l3 = no_ethernet ? 0 : ETH_HLEN;
-	why = parse_skb(skb, p);
+	if (!h)
+		return ADIT_DROP_UNMATCHED;
+	why = parse_skb(skb, p, port, 0);
 	if (why)
 		return why;
 	p->key.kind = FLOW_OUT;
@@ -116,7 +142,7 @@ static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p
 	if (!f)
 		return ADIT_DROP_UNMATCHED;
 	if (f->action == ADIT_PROTECT)
-		return redirect_inside(skb, p, h, no_ethernet);
+		return redirect_inside(skb, p, h);
 	if (f->action != ADIT_BYPASS && f->action != ADIT_DISCARD)
 		return unmatched(p, port);
 	count_hit(f->rule, skb->len - p->l3);

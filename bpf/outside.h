@@ -18,14 +18,12 @@ struct esp_found {
 };
 
 /* Would the kernel deliver this to itself?  With forwarding off it never does anything else. */
-__noinline int is_for_us(struct xdp_md *ctx, const struct packet *p, __u32 ifindex)
+static __always_inline bool ask_for_us(void *ctx, const struct packet *p)
 {
 	struct bpf_fib_lookup fib = {};
 	long ret;
 
-	if (!p)
-		return 0;
-	fib.ifindex = ifindex;
+	fib.ifindex = p->key.ifindex;
 	if (p->key.family == 4) {
 		fib.family = FAMILY_INET;
 		fib.ipv4_src = p->key.remote.d[3];
@@ -37,6 +35,22 @@ __noinline int is_for_us(struct xdp_md *ctx, const struct packet *p, __u32 ifind
 	}
 	ret = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	return ret == BPF_FIB_LKUP_RET_NOT_FWDED || ret == BPF_FIB_LKUP_RET_FWD_DISABLED;
+}
+
+__noinline int frame_is_for_us(struct xdp_md *ctx, const struct packet *p)
+{
+	return p && ask_for_us(ctx, p);
+}
+
+__noinline int skb_is_for_us(struct __sk_buff *ctx, const struct packet *p)
+{
+	return p && ask_for_us(ctx, p);
+}
+
+/* how: PARSE_SKB or not. */
+static __always_inline bool is_for_us(void *ctx, const struct packet *p, __u32 how)
+{
+	return how & PARSE_SKB ? skb_is_for_us(ctx, p) : frame_is_for_us(ctx, p);
 }
 
 /* Clear text that our own rules would have protected on its way out must not come in as clear text
@@ -60,18 +74,18 @@ static __always_inline __u32 front_recheck(const struct packet *p)
 }
 
 /* Passes as why when it is for us; on its way through it is clear text like any other. */
-static __always_inline __u32 pass_ours(struct xdp_md *ctx, const struct packet *p, __u32 why)
+static __always_inline __u32 pass_ours(void *ctx, const struct packet *p, __u32 why, __u32 how)
 {
 	__u32 recheck = front_recheck(p);
 
-	if (recheck != ADIT_DROP_FRONT_RECHECK || is_for_us(ctx, p, p->key.ifindex))
+	if (recheck != ADIT_DROP_FRONT_RECHECK || is_for_us(ctx, p, how))
 		return why;
 	return recheck;
 }
 
 /* Fragments of IKE and ESP for us are the kernel's to reassemble.  The later ones of a UDP datagram do not
  * say whose they are; without a first one that passed they come to nothing. */
-static __always_inline __u32 take_fragment(struct xdp_md *ctx, const struct packet *p)
+static __always_inline __u32 take_fragment(void *ctx, const struct packet *p, __u32 how)
 {
 	__u8 protocol = p->key.protocol;
 	bool ike = p->key.local_port == IKE_PORT || p->key.local_port == IKE_NATT_PORT;
@@ -79,7 +93,7 @@ static __always_inline __u32 take_fragment(struct xdp_md *ctx, const struct pack
 	if (protocol == IPPROTO_ESP)
 		return ADIT_PASS_FRAGMENT;
 	if (protocol == IPPROTO_UDP && (p->fragment == FRAGMENT_LATER || ike))
-		return pass_ours(ctx, p, ADIT_PASS_FRAGMENT);
+		return pass_ours(ctx, p, ADIT_PASS_FRAGMENT, how);
 	return front_recheck(p) == ADIT_DROP_FRONT_RECHECK ? ADIT_DROP_FRONT_RECHECK : ADIT_PASS_FRAGMENT;
 }
 
@@ -90,7 +104,7 @@ __noinline int refuse_spi(struct xdp_md *ctx, const struct packet *p, struct esp
 
 	if (!p || !esp)
 		return ADIT_DROP_MALFORMED;
-	if (!is_for_us(ctx, p, p->key.ifindex))
+	if (!is_for_us(ctx, p, 0))
 		return ADIT_PASS_TRANSIT_ESP;
 	if (!limit_allows(LIMIT_UNKNOWN_SPI, UNKNOWN_SPI_WINDOW_NS, 1))
 		return ADIT_DROP_UNKNOWN_SPI;
@@ -191,7 +205,7 @@ static __always_inline __u32 take_natt(struct xdp_md *ctx, const struct packet *
 		return ADIT_DROP_MALFORMED;
 	len -= sizeof(*udp);
 	if (len < sizeof(*spi)) {
-		if (!is_for_us(ctx, p, p->key.ifindex))
+		if (!is_for_us(ctx, p, 0))
 			return front_recheck(p);
 		if (len == 1 && (void *)(udp + 1) + 1 <= end && *(__u8 *)(udp + 1) == 0xff)
 			return ADIT_DROP_KEEPALIVE;
@@ -201,7 +215,7 @@ static __always_inline __u32 take_natt(struct xdp_md *ctx, const struct packet *
 	if ((void *)(spi + 1) > end)
 		return ADIT_DROP_RUNT;
 	if (!*spi)
-		return pass_ours(ctx, p, ADIT_PASS_IKE);
+		return pass_ours(ctx, p, ADIT_PASS_IKE, 0);
 	esp.off = p->l4 + sizeof(*udp);
 	esp.len = len;
 	esp.spi = bpf_ntohl(*spi);
@@ -232,13 +246,13 @@ static __always_inline __u32 take_outside(struct xdp_md *ctx, struct packet *p, 
 	if (!p->key.ifindex)
 		return ADIT_PASS_CLEAR;
 	if (p->fragment)
-		return take_fragment(ctx, p);
+		return take_fragment(ctx, p, 0);
 	if (p->key.protocol == IPPROTO_ESP)
 		return take_plain_esp(ctx, p, socket);
 	if (p->key.protocol == IPPROTO_UDP && p->key.local_port == IKE_NATT_PORT)
 		return take_natt(ctx, p, socket);
 	if (p->key.protocol == IPPROTO_UDP && p->key.local_port == IKE_PORT)
-		return pass_ours(ctx, p, ADIT_PASS_IKE);
+		return pass_ours(ctx, p, ADIT_PASS_IKE, 0);
 	return front_recheck(p);
 }
 

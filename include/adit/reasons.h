@@ -14,6 +14,7 @@
 	X(PASS_NO_FAST_PATH,   "pass-no-fast-path",   "the fast path is off on this port")                       \
 	X(PASS_FRAGMENT,       "pass-fragment",       "fragment for us: the kernel reassembles")                 \
 	X(PASS_OWN_ESP,        "pass-own-esp",        "our own ESP leaving through the kernel")                  \
+	X(PASS_SLOW_ESP,       "pass-slow-esp",       "ESP on a port without XDP: left to the worker's socket")  \
 	X(PASS_TRANSIT_ESP,    "pass-transit-esp",    "somebody else's ESP on its way through")                  \
 	/* bpf: handed on */                                                                                  \
 	X(TO_WORKER_SEAL,      "to-worker-seal",      "envelope written, given to the worker to seal")           \

@@ -420,7 +420,8 @@ struct result bed_xdp(struct bpf_program *prog, const struct frame *f, int ifind
 	return r;
 }
 
-struct result bed_tc(const struct frame *f, int ifindex, int from, uint32_t gso_size)
+struct result bed_tc(struct bpf_program *prog, const struct frame *f, int ifindex, int from,
+		     uint32_t gso_size)
 {
 	struct __sk_buff in = {.ifindex = (uint32_t)ifindex,
 			       .ingress_ifindex = (uint32_t)from,
@@ -430,7 +431,7 @@ struct result bed_tc(const struct frame *f, int ifindex, int from, uint32_t gso_
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->b, .data_size_in = (uint32_t)f->len,
 		    .data_out = r.b, .data_size_out = sizeof(r.b), .ctx_in = &in, .ctx_size_in = sizeof(in));
 
-	if (bpf_prog_test_run_opts(bpf_program__fd(bed.skel->progs.adit_egress), &opts)) {
+	if (bpf_prog_test_run_opts(bpf_program__fd(prog), &opts)) {
 		fprintf(stderr, "test run: %s\n", strerror(errno));
 		abort();
 	}

@@ -61,8 +61,10 @@ struct result {
 
 /* Runs a frame through a program as if it arrived on ifindex. */
 struct result bed_xdp(struct bpf_program *prog, const struct frame *f, int ifindex);
-/* Leaving ifindex, having come in by from (0 = local); gso_size 0 = no GSO skb. */
-struct result bed_tc(const struct frame *f, int ifindex, int from, uint32_t gso_size);
+/* Leaving ifindex (or arriving there, as the program is meant), having come in by from (0 = local); gso_size
+ * 0 = no GSO skb. */
+struct result bed_tc(struct bpf_program *prog, const struct frame *f, int ifindex, int from,
+		     uint32_t gso_size);
 
 /* The frame behind the note, and the note. */
 const uint8_t *result_frame(const struct result *r, size_t *len);

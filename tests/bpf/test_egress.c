@@ -25,7 +25,7 @@
 
 static struct result leaving(const struct frame *f)
 {
-	return bed_tc(f, bed.wan, 0, 0);
+	return bed_tc(bed.skel->progs.adit_egress, f, bed.wan, 0, 0);
 }
 
 static void start(struct frame *f)
@@ -354,7 +354,7 @@ static void lets_own_esp_out(void **state)
 	frame_fix_ip(&f);
 	expect_protected(&f);
 	reasons_mark();
-	r = bed_tc(&f, bed.wan, bed.adit0, 0);
+	r = bed_tc(bed.skel->progs.adit_egress, &f, bed.wan, bed.adit0, 0);
 	expect_reason(ADIT_PASS_OWN_ESP, 0);
 	assert_int_equal(r.verdict, TC_ACT_OK);
 }
@@ -385,13 +385,13 @@ static void takes_gso_trains(void **state)
 
 	bed_needed(state);
 	tcp(&f, LAN4, FAR4, 1000, 80, 2800);
-	r = bed_tc(&f, bed.wan, 0, 1400);
+	r = bed_tc(bed.skel->progs.adit_egress, &f, bed.wan, 0, 1400);
 	expect_reason(ADIT_TO_INTERNAL, 0);
 	expect_internal(&f, &r);
 	tcp(&f, LAN6, FAR6, 1000, 80, 2800);
 	/* IPv6 with payload length 0: BIG TCP */
 	put16(f.b + 18, 0);
-	r = bed_tc(&f, bed.wan, 0, 1400);
+	r = bed_tc(bed.skel->progs.adit_egress, &f, bed.wan, 0, 1400);
 	expect_reason(ADIT_TO_INTERNAL, 0);
 	expect_internal(&f, &r);
 }
