@@ -205,6 +205,8 @@ static int make_internal(struct host *h, const char *instance, const struct conf
 	if (!err)
 		err = link_tx_offload_off(near);
 	if (!err)
+		err = link_gro_on(near); /* adit_internal answers with XDP_TX */
+	if (!err)
 		err = link_get(near, &l);
 	if (!err)
 		err = add_device(h, &l, XDP_MODE_NATIVE, &near_device);

@@ -242,6 +242,13 @@ int link_tx_offload_off(const char *name)
 	return ethtool(name, &off);
 }
 
+int link_gro_on(const char *name)
+{
+	struct ethtool_value on = {.cmd = ETHTOOL_SGRO, .data = 1};
+
+	return ethtool(name, &on);
+}
+
 int link_rx_vlan_offload_off(const char *name)
 {
 	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};

@@ -29,6 +29,8 @@ int link_delete(const char *name);
 
 /* The kernel then segments and sums what it sends through the device. */
 int link_tx_offload_off(const char *name);
+/* A veth end then has a NAPI: it can be sent XDP frames, and what it receives is merged. */
+int link_gro_on(const char *name);
 /* VLAN tags stay in the frames, where XDP can see them. */
 int link_rx_vlan_offload_off(const char *name);
 

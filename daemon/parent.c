@@ -189,9 +189,16 @@ static int start_child(struct parent *p, int which)
 	return 0;
 }
 
+static void tell_ike(struct parent *p, enum adit_msg_type type)
+{
+	struct adit_msg_id m = {.type = type};
+
+	if (send(p->ike_parent[1], &m, sizeof(m), MSG_NOSIGNAL) < 0)
+		log_error("ike cannot be told: %s", strerror(errno));
+}
+
 static void restart_child(struct parent *p, int which)
 {
-	struct adit_msg_id started = {.type = ADIT_MSG_WORKER_STARTED};
 	struct child *c = &p->children[which];
 	int err = start_child(p, which);
 
@@ -202,8 +209,8 @@ static void restart_child(struct parent *p, int which)
 		return;
 	}
 	log_info("%s started again (pid %d)", c->name, c->pid);
-	if (which == CHILD_WORKER && send(p->ike_parent[1], &started, sizeof(started), MSG_NOSIGNAL) < 0)
-		log_error("ike cannot be told of the new worker: %s", strerror(errno));
+	if (which == CHILD_WORKER)
+		tell_ike(p, ADIT_MSG_WORKER_STARTED);
 }
 
 static void child_died(struct parent *p, int which, int status)
@@ -324,15 +331,16 @@ static void reload(struct parent *p)
 
 static void policy_ready(struct parent *p)
 {
-	if (p->attached)
-		return;
-	if (host_attach(p->host)) {
-		log_error("not all programs are attached: see above");
-		return;
+	if (!p->attached) {
+		if (host_attach(p->host)) {
+			log_error("not all programs are attached: see above");
+			return;
+		}
+		p->attached = true;
+		log_info("ready");
+		notify_ready();
 	}
-	p->attached = true;
-	log_info("ready");
-	notify_ready();
+	tell_ike(p, ADIT_MSG_ATTACHED);
 }
 
 static void on_message(struct parent *p)

@@ -605,6 +605,14 @@ void datapath_moved(struct datapath *dp, const struct child_sa *c)
 		write_sa_out(dp, c, s);
 }
 
+bool datapath_release(struct datapath *dp, uint32_t rule)
+{
+	struct adit_sa_out now;
+
+	return bpf_map_lookup_elem(dp->fds.sa_out, &rule, &now) == 0 &&
+	       tell_worker_id(dp, ADIT_MSG_RELEASE, rule) == 0;
+}
+
 void datapath_discard(struct datapath *dp, uint32_t rule)
 {
 	tell_worker_id(dp, ADIT_MSG_DISCARD, rule);

@@ -39,6 +39,8 @@ int datapath_install(struct datapath *dp, const struct child_sa *child, enum ike
 void datapath_remove(struct datapath *dp, const struct child_sa *child);
 void datapath_moved(struct datapath *dp, const struct child_sa *child);
 
+/* Packets that wait although their SA stands go on; false: it does not stand. */
+bool datapath_release(struct datapath *dp, uint32_t rule);
 /* The packets that wait for this rule's SA will not get one. */
 void datapath_discard(struct datapath *dp, uint32_t rule);
 /* A fresh worker: what it should know is nothing. */

@@ -218,8 +218,8 @@ void ike_receive(struct ike *ike, const struct endpoint *local, const struct end
 /* Start the child of this rule unless it is up or under way.  packet may be NULL.  -ENOENT: no such rule;
  * -EHOSTUNREACH: the peer's address is not known. */
 int ike_initiate(struct ike *ike, uint32_t rule, const struct ike_selector *packet);
-/* Delete the peer's IKE SAs, or only the named child (NULL: all).  They stay down until ike_initiate or an
- * incoming request.  -ENOENT. */
+/* Delete the peer's IKE SAs, or only the named child (NULL: all).  What is kept up stays down until
+ * ike_initiate (a packet counts) or a request of the peer.  -ENOENT. */
 int ike_terminate(struct ike *ike, const char *peer, const char *child);
 void ike_shutdown(struct ike *ike); /* deletes for everything, sent once */
 

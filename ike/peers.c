@@ -9,9 +9,6 @@
 #include "gateway.h"
 #include "log.h"
 
-/* Peers without a fast and safe reason for less get a window this long (packets). */
-#define REPLAY_WINDOW 1024
-
 enum { TYPE_ENCR = 1, TYPE_PRF, TYPE_INTEG, TYPE_DH };
 
 static void put_algs(struct ike_proposal *p, uint8_t type, const struct conf_algs *algs)
@@ -57,7 +54,7 @@ static void fill_child(const struct conf_rule *r, struct ike_child_conf *c)
 	if (e->esp[0]->esn != CONF_ESN_YES)
 		c->esn[c->n_esn++] = 0;
 	c->lifetime_s = e->esp[0]->lifetime_s;
-	c->replay_window = REPLAY_WINDOW;
+	c->replay_window = e->esp[0]->replay_window;
 }
 
 /* The address that a datagram to this peer would leave from: what connect() on an unused port picks. */
@@ -114,7 +111,8 @@ static int add_peer(struct gateway *g, const struct conf_peer *peer)
 		p->n_ike++;
 	}
 	p->lifetime_s = peer->n_ike ? peer->ike[0]->lifetime_s : 0;
-	p->nat_traversal = peer->nat_traversal;
+	p->nat_traversal = peer->nat_traversal != CONF_NAT_NO;
+	p->force_encap = peer->nat_traversal == CONF_NAT_FORCE;
 	p->dpd.idle_s = peer->dpd.idle_s;
 	p->dpd.interval_s = peer->dpd.interval_s;
 	p->dpd.retries = peer->dpd.retries;

@@ -320,6 +320,9 @@ static void acquire(struct gateway *g, const struct adit_msg_acquire *m)
 		datapath_discard(g->dp, m->rule);
 		return;
 	}
+	/* It was on its way to the worker while the SA came up: the release went past it. */
+	if (datapath_release(g->dp, m->rule))
+		return;
 	packet.src = addr_from_v6(m->src.octets);
 	packet.dst = addr_from_v6(m->dst.octets);
 	log_debug("%s: packet %s -> %s wants an SA", rule->name, addr_str(&packet.src, src),
@@ -368,6 +371,20 @@ static void on_worker(evutil_socket_t fd, short what, void *self)
 	gateway_rearm(g);
 }
 
+/* Whoever asks and is answered may rely on it: from now on nothing leaves in clear. */
+static void attached(struct gateway *g)
+{
+	if (!g->control && control_new(g, g->setup->control_fd, &g->control))
+		log_error("the control socket does not work");
+}
+
+static void worker_started(struct gateway *g)
+{
+	log_warn("the worker was restarted: its keys are gone, tunnels are negotiated anew");
+	ike_datapath_lost(g->ike);
+	datapath_worker_lost(g->dp);
+}
+
 static void on_parent(evutil_socket_t fd, short what, void *self)
 {
 	struct gateway *g = self;
@@ -376,11 +393,12 @@ static void on_parent(evutil_socket_t fd, short what, void *self)
 
 	(void)what;
 	while ((n = recv(fd, &m, sizeof(m), MSG_DONTWAIT)) > 0) {
-		if (n != sizeof(m) || m.type != ADIT_MSG_WORKER_STARTED)
+		if (n != sizeof(m))
 			continue;
-		log_warn("the worker was restarted: its keys are gone, tunnels are negotiated anew");
-		ike_datapath_lost(g->ike);
-		datapath_worker_lost(g->dp);
+		if (m.type == ADIT_MSG_ATTACHED)
+			attached(g);
+		else if (m.type == ADIT_MSG_WORKER_STARTED)
+			worker_started(g);
 	}
 	gateway_rearm(g);
 }
@@ -479,8 +497,6 @@ static int prepare(struct gateway *g)
 		return err;
 	}
 	err = ike_new(&env, NULL, &g->ike);
-	if (!err)
-		err = control_new(g, g->setup->control_fd, &g->control);
 	if (!err)
 		err = peers_add_all(g);
 	if (!err)

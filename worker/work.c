@@ -326,6 +326,7 @@ static void obey(struct work *w, const union adit_msg *m)
 		sad_del(w->sad, m->id.id);
 		break;
 	case ADIT_MSG_RELEASE:
+		hold_ask_anew(w->hold, m->id.id);
 		take_rule(w, m->id.id, ADIT_RELEASED);
 		break;
 	case ADIT_MSG_DISCARD:

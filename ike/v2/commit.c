@@ -61,7 +61,10 @@ void sa_end(struct ike *ike, struct ike_sa *sa, enum ike_reason why)
 	OPENSSL_cleanse(&sa->keys, sizeof(sa->keys));
 	sa->have_keys = false;
 	sa->give_up_ms = now(ike) + LINGER_MS;
-	sa_counted(ike, sa, false);
+	/* One that never came up counts as half open until its last reply is forgotten too: failing IKE_AUTH
+	 * on purpose must not be a way around the limits. */
+	if (why == IKE_WHY_HALF_OPEN_TIMEOUT)
+		packet_free(&sa->reply);
 	count(ike, why);
 	if (was_up)
 		tell_sa(ike, sa, IKE_EVENT_DOWN, why);
@@ -265,6 +268,13 @@ static void slot_ok(struct ike_sa *sa, uint32_t rule)
 	slot->failures = 0;
 }
 
+static bool held(const struct ike_sa *sa, uint32_t rule)
+{
+	const struct slot *slot = slot_by_rule(sa->peer, rule);
+
+	return !slot || slot->held;
+}
+
 /* After the reply is out: who carries the traffic, and what becomes of the one before. */
 static void child_begins(struct ike *ike, struct ike_sa *sa, const struct outcome *out, struct child *c)
 {
@@ -281,6 +291,9 @@ static void child_begins(struct ike *ike, struct ike_sa *sa, const struct outcom
 	slot_ok(sa, c->sa.rule);
 	if (out->child.install_out || !old)
 		child_out(ike, sa, c);
+	/* The operator ended the rule while we were asking. */
+	if (!c->by_peer && held(sa, c->sa.rule))
+		child_delete(c, IKE_WHY_OPERATOR);
 	/* They lost the collision and close it themselves, or else we do, later. */
 	if (theirs)
 		theirs->reap_ms = t + REAP_REKEYED_MS;

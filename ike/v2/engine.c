@@ -325,10 +325,7 @@ int ike_initiate(struct ike *ike, uint32_t rule, const struct ike_selector *pack
 		;
 	if (!slot)
 		return -ENOENT;
-	if (!packet)
-		slot->held = false;
-	else if (slot->held)
-		return -EPERM;
+	slot->held = false;
 	if (slot_busy(ike, p, rule))
 		return 0;
 	if (addr_is_unspecified(&p->conf.remote_addr)) {

@@ -4,7 +4,8 @@
  *   ike -> worker   SA_ADD, SA_DEL, RELEASE, DISCARD, FLUSH     commands, in order, never lost
  *   worker -> ike   ACQUIRE, PEER_MOVED, LIFETIME               events, which may be lost without harm
  *   ike -> parent   POLICY_READY                                the SPD stands: programs may be attached
- *   parent -> ike   WORKER_STARTED                              a fresh worker: every SA it had is gone
+ *   parent -> ike   ATTACHED                                    they are: answer those who ask
+ *                   WORKER_STARTED                              a fresh worker: every SA it had is gone
  *
  * Both ends are one build on one machine, so these are plain structs in host order; addresses as in maps.h.
  * Ordering promise: SA_ADD is sent before the maps name the SA, so a worker that meets an unknown SA index
@@ -26,6 +27,7 @@ enum adit_msg_type {
 	ADIT_MSG_PEER_MOVED,
 	ADIT_MSG_LIFETIME,
 	ADIT_MSG_POLICY_READY,
+	ADIT_MSG_ATTACHED,
 	ADIT_MSG_WORKER_STARTED,
 };
 
@@ -55,7 +57,7 @@ struct adit_msg_sa_add {
 	__u8 integrity_key[ADIT_IKEY_MAX];
 };
 
-/* SA_DEL: id is the SA index.  RELEASE, DISCARD: id is the rule id.  FLUSH, POLICY_READY, WORKER_STARTED: unused. */
+/* SA_DEL: id is the SA index.  RELEASE, DISCARD: id is the rule id.  FLUSH and the parent's: unused. */
 struct adit_msg_id {
 	__u32 type;
 	__u32 id;
