@@ -42,12 +42,9 @@ int adit_internal(struct xdp_md *ctx)
 	__u32 socket = 0, why;
 
 	why = take_internal(ctx, &p, &socket);
-	if (why == ADIT_TO_WORKER_SEAL || why == ADIT_TO_WORKER_HOLD)
+	if (why == ADIT_TO_WORKER_SEAL || why == ADIT_TO_WORKER_HOLD || why == ADIT_TOO_BIG_TOLD)
 		return leave_to_worker(why, socket);
-	if (why != ADIT_TOO_BIG_TOLD)
-		return leave_xdp(why);
-	count(why);
-	return XDP_TX;
+	return leave_xdp(why);
 }
 
 /* Egress of a policy interface: what must be protected leaves by the internal pair instead. */
@@ -84,8 +81,8 @@ int adit_fib(struct xdp_md *ctx)
 	return answer_fib(ctx, &p);
 }
 
-/* For an end of a veth pair that must have NAPI and nothing else: XDP_REDIRECT and XDP_TX into a veth need a
- * program on the far side. */
+/* For an end of a veth pair that must have NAPI and nothing else: XDP_REDIRECT into a veth needs a program on the far
+ * side. */
 SEC("xdp")
 int adit_adopted_pass(struct xdp_md *ctx)
 {

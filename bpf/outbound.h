@@ -55,6 +55,24 @@ static __always_inline __u32 hold(struct xdp_md *ctx, const struct packet *p, __
 	return ADIT_TO_WORKER_HOLD;
 }
 
+/* The frame is an answer that the kernel shall deliver.  Through the worker and not by XDP_TX, because that
+ * wakes the near end only if it has an XDP program, which would cost every packet that is delivered there. */
+static __always_inline __u32 to_kernel(struct xdp_md *ctx, __u32 slot, __u32 why)
+{
+	struct adit_note *note;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*note)))
+		return ADIT_DROP_NO_ROOM;
+	note = (void *)(long)ctx->data_meta;
+	if ((void *)(note + 1) > (void *)(long)ctx->data)
+		return ADIT_DROP_NO_ROOM;
+	__builtin_memset(note, 0, sizeof(*note));
+	note->magic = ADIT_NOTE_MAGIC;
+	note->kind = ADIT_NOTE_SEND;
+	note->seal.slot = slot;
+	return why;
+}
+
 /* What does not fit.  IPv4 without DF is fragmented by the worker before it is sealed.  IPv6 of up to 1280
  * octets must get through whatever the tunnel is made of (RFC 8200 5), so there the kernel fragments the
  * envelope. */
@@ -106,7 +124,7 @@ static __always_inline __u32 take_internal(struct xdp_md *ctx, struct packet *p,
 		return e->why;
 	why = fit(ctx, p, e, &how);
 	if (why)
-		return why;
+		return why == ADIT_TOO_BIG_TOLD ? to_kernel(ctx, h->internal_slot, why) : why;
 	clamp_syn(ctx, p, e);
 	return seal(ctx, e, p, f->sa, how);
 }

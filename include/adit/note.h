@@ -10,6 +10,7 @@
  *         inner packet starts at esp_off + 8 + iv_len of the SA.  The L4 checksum of the inner packet may be
  *         unfinished (pseudo header sum only): the worker finishes it.
  *   OPEN  [ESP header][IV][ciphertext][ICV]     outer headers and link padding are gone
+ *   SEND  a complete frame that seal.slot sends as it is
  *   HOLD  the clear frame as it came (Ethernet first): protected by a rule that has no SA yet
  */
 #ifndef ADIT_NOTE_H
@@ -20,7 +21,7 @@
 
 #define ADIT_NOTE_MAGIC 0xad17
 
-enum adit_note_kind { ADIT_NOTE_SEAL = 1, ADIT_NOTE_OPEN, ADIT_NOTE_HOLD };
+enum adit_note_kind { ADIT_NOTE_SEAL = 1, ADIT_NOTE_OPEN, ADIT_NOTE_HOLD, ADIT_NOTE_SEND };
 
 #define ADIT_NOTE_INNER_V6 1 /* SEAL: next header 41 instead of 4 */
 #define ADIT_NOTE_UDP_SUM  2 /* SEAL: UDP over IPv6, its checksum must be computed (RFC 8200 8.1) */

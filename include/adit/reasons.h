@@ -42,6 +42,7 @@
 	X(SEALED,              "sealed",              "encrypted and sent")                                      \
 	X(OPENED_FAST,         "opened-fast",         "decrypted and sent straight out of an inside port")       \
 	X(OPENED_KERNEL,       "opened-kernel",       "decrypted and given to the kernel on adit0")              \
+	X(SENT_AS_IS,          "sent-as-is",          "what BPF made (ICMP for a sender), put on its way")       \
 	X(HELD,                "held",                "waiting for its SA")                                      \
 	X(RELEASED,            "released",            "waited and was sent when the SA came up")                 \
 	X(DUMMY,               "dummy",               "dummy packet of the peer (RFC 4303 2.6), dropped as it should be") \
