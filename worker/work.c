@@ -222,6 +222,8 @@ static void handle(struct work *w, struct frame *f)
 		open_one(w, f, &note);
 	else if (note.kind == ADIT_NOTE_HOLD)
 		hold_one(w, f, &note);
+	else if (note.kind == ADIT_NOTE_SEND)
+		leave(w, f, note.seal.slot, ADIT_SENT_AS_IS);
 	else
 		drop(w, f, ADIT_DROP_NO_NOTE);
 }
