@@ -52,12 +52,12 @@ static bool proved(const struct ike_sa *sa, const struct peer *peer, const struc
 	       !CRYPTO_memcmp(auth->data.p, want, auth->data.len);
 }
 
-static bool first_contact(const struct ike *ike, const struct ike_sa *sa)
+static bool first_contact(const struct ike_sa *sa)
 {
 	const struct ike_sa *other;
 
-	for (other = ike->sas; other; other = other->next)
-		if (other != sa && other->peer == sa->peer && other->state >= SA_UP && other->state < SA_GONE)
+	for (other = sa->peer->sas; other; other = other->next_of_peer)
+		if (other != sa && other->state >= SA_UP && other->state < SA_GONE)
 			return false;
 	return true;
 }
@@ -75,7 +75,7 @@ int ask_auth(const struct ike *ike, const struct ike_sa *sa, struct ask *ask)
 	ask->task = TASK_AUTH;
 	ask->exchange = EXCH_AUTH;
 	chain_add(&ask->chain, PL_IDI, body, len);
-	if (first_contact(ike, sa))
+	if (first_contact(sa))
 		chain_notify(&ask->chain, N_INITIAL_CONTACT, NULL, 0);
 	if (put_auth(&ask->chain, sa, peer, (struct span){body, len}))
 		return -1;

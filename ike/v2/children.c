@@ -76,12 +76,12 @@ void child_out(struct ike *ike, struct ike_sa *sa, struct child *c)
 }
 
 /* Another child that can carry the rule's traffic now that one is gone. */
-static void hand_over(struct ike *ike, const struct child *gone)
+static void hand_over(struct ike *ike, const struct peer *peer, const struct child *gone)
 {
 	struct ike_sa *sa, *best_sa = NULL;
 	struct child *c, *best = NULL;
 
-	for (sa = ike->sas; sa; sa = sa->next)
+	for (sa = peer->sas; sa; sa = sa->next_of_peer)
 		for (c = sa->children; c; c = c->next)
 			if (c != gone && c->sa.rule == gone->sa.rule && c->state == CHILD_UP &&
 			    c->in_installed && !c->want_delete && (!best || c->born_ms > best->born_ms)) {
@@ -115,7 +115,7 @@ void child_end(struct ike *ike, struct ike_sa *sa, struct child *c, enum ike_rea
 	ike->n_children--;
 	/* Outbound first: the rule must not be without one in between. */
 	if (carried || c->successor)
-		hand_over(ike, c);
+		hand_over(ike, peer, c);
 	if (known)
 		ike->env.child_remove(ike->env.self, &c->sa, why);
 	else
@@ -168,6 +168,7 @@ void slot_failed(struct ike *ike, struct peer *peer, uint32_t rule)
 	if (!slot)
 		return;
 	slot->wanted = slot->conf.start_auto && !slot->held;
+	ike->wishing = true;
 	slot->have_packet = false;
 	slot->not_before_ms = now(ike) + backoff(slot->failures++);
 }
@@ -178,6 +179,6 @@ void slot_lost(struct ike *ike, struct peer *peer, uint32_t rule)
 
 	if (!slot || !slot->conf.start_auto || slot->held || slot->wanted)
 		return;
-	slot->wanted = true;
+	slot->wanted = ike->wishing = true;
 	slot->not_before_ms = now(ike) + backoff(slot->failures++);
 }

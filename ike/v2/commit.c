@@ -61,6 +61,7 @@ void sa_end(struct ike *ike, struct ike_sa *sa, enum ike_reason why)
 	OPENSSL_cleanse(&sa->keys, sizeof(sa->keys));
 	sa->have_keys = false;
 	sa->give_up_ms = now(ike) + LINGER_MS;
+	ike->sweep_ms = 0;
 	/* One that never came up counts as half open until its last reply is forgotten too: failing IKE_AUTH
 	 * on purpose must not be a way around the limits. */
 	if (why == IKE_WHY_HALF_OPEN_TIMEOUT)
@@ -156,7 +157,7 @@ static void first_contact(struct ike *ike, struct ike_sa *sa)
 {
 	struct ike_sa *other;
 
-	for (other = ike->sas; other; other = other->next)
+	for (other = sa->peer->sas; other; other = other->next_of_peer)
 		if (other != sa && other->state >= SA_UP && other->state < SA_GONE &&
 		    same_remote(other, sa) && other->up_seq < sa->born_seq)
 			sa_end(ike, other, IKE_WHY_INITIAL_CONTACT);
@@ -169,7 +170,7 @@ static void crossed(struct ike *ike, struct ike_sa *sa)
 	struct nonce mine = nonce_low(&sa->ni, &sa->nr), theirs;
 	struct ike_sa *other, *loser;
 
-	for (other = ike->sas; other; other = other->next) {
+	for (other = sa->peer->sas; other; other = other->next_of_peer) {
 		if (other == sa || other->state != SA_UP || !same_remote(other, sa) ||
 		    other->initiator == sa->initiator)
 			continue;
@@ -393,7 +394,7 @@ static void commit_answer(struct ike *ike, struct ike_sa *sa, const struct msg *
 	bool first = sa->state == SA_HALF_OPEN;
 
 	if (out->peer)
-		sa->peer = out->peer;
+		sa_set_peer(sa, out->peer);
 	if (out->child.present && child_add(ike, sa, &out->child, true, &c)) {
 		tell_failure(ike, sa->peer, sa, m->h.exchange, IKE_WHY_INSTALL, NULL);
 		count(ike, IKE_WHY_INSTALL);

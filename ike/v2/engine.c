@@ -219,9 +219,7 @@ static void delete_rule(struct ike *ike, const struct peer *peer, uint32_t rule,
 	struct ike_sa *sa;
 	struct child *c;
 
-	for (sa = ike->sas; sa; sa = sa->next) {
-		if (sa->peer != peer)
-			continue;
+	for (sa = peer->sas; sa; sa = sa->next_of_peer) {
 		for (c = sa->children; c; c = c->next)
 			if (c->sa.rule == rule)
 				child_delete(c, why);
@@ -253,6 +251,7 @@ static int take_children(struct ike *ike, struct peer *p, const struct ike_peer_
 			delete_rule(ike, p, old[j].conf.rule, IKE_WHY_OPERATOR);
 	}
 	free(old);
+	ike->wishing = true;
 	p->slots = slots;
 	return 0;
 }
@@ -301,6 +300,7 @@ int ike_peer_remove(struct ike *ike, const char *name)
 	*at = p->next;
 	p->next = ike->removed;
 	ike->removed = p;
+	ike->sweep_ms = 0;
 	for (i = 0; i < p->conf.n_children; i++)
 		p->slots[i].held = true;
 	close_all(ike, p, IKE_WHY_OPERATOR);
@@ -326,12 +326,12 @@ int ike_initiate(struct ike *ike, uint32_t rule, const struct ike_selector *pack
 	if (!slot)
 		return -ENOENT;
 	slot->held = false;
-	if (slot_busy(ike, p, rule))
+	if (slot_busy(p, rule))
 		return 0;
 	if (addr_is_unspecified(&p->conf.remote_addr)) {
 		const struct ike_sa *sa;
 
-		for (sa = ike->sas; sa && !(sa->peer == p && sa->state == SA_UP); sa = sa->next)
+		for (sa = p->sas; sa && sa->state != SA_UP; sa = sa->next_of_peer)
 			;
 		if (!sa)
 			return -EHOSTUNREACH;
@@ -341,7 +341,7 @@ int ike_initiate(struct ike *ike, uint32_t rule, const struct ike_selector *pack
 		slot->packet = *packet;
 	else
 		slot->not_before_ms = 0;
-	slot->wanted = true;
+	slot->wanted = ike->wishing = true;
 	pump_peers(ike);
 	sweep(ike);
 	return 0;

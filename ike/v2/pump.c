@@ -80,13 +80,12 @@ static bool rekey_child(struct ike *ike, struct ike_sa *sa)
 	return false;
 }
 
-static bool newest_up(const struct ike *ike, const struct ike_sa *sa)
+static bool newest_up(const struct ike_sa *sa)
 {
 	const struct ike_sa *other;
 
-	for (other = ike->sas; other; other = other->next)
-		if (other->peer == sa->peer && other->state == SA_UP && !other->want_delete &&
-		    other->up_seq > sa->up_seq)
+	for (other = sa->peer->sas; other; other = other->next_of_peer)
+		if (other->state == SA_UP && !other->want_delete && other->up_seq > sa->up_seq)
 			return false;
 	return true;
 }
@@ -100,11 +99,11 @@ static bool new_child(struct ike *ike, struct ike_sa *sa)
 
 		if (!slot->wanted || slot->not_before_ms > now(ike))
 			continue;
-		if (slot_busy(ike, sa->peer, slot->conf.rule)) {
+		if (slot_busy(sa->peer, slot->conf.rule)) {
 			slot->wanted = false;
 			continue;
 		}
-		if (!newest_up(ike, sa))
+		if (!newest_up(sa))
 			return false;
 		ask_for_child(ike, sa, slot, NULL);
 		return sa->req.task != TASK_NONE;
@@ -205,14 +204,12 @@ static void start(struct ike *ike, struct peer *peer, struct slot *slot, const s
 	pump(ike, sa);
 }
 
-static struct ike_sa *usable(const struct ike *ike, const struct peer *peer, bool *connecting)
+static struct ike_sa *usable(const struct peer *peer, bool *connecting)
 {
 	struct ike_sa *sa, *up = NULL;
 
 	*connecting = false;
-	for (sa = ike->sas; sa; sa = sa->next) {
-		if (sa->peer != peer)
-			continue;
+	for (sa = peer->sas; sa; sa = sa->next_of_peer) {
 		if (sa->state == SA_INIT_SENT || sa->state == SA_AUTH_SENT)
 			*connecting = true;
 		else if (sa->state == SA_UP && !sa->want_delete && (!up || sa->up_seq > up->up_seq))
@@ -221,30 +218,37 @@ static struct ike_sa *usable(const struct ike *ike, const struct peer *peer, boo
 	return up;
 }
 
+static void pump_slot(struct ike *ike, struct peer *peer, struct slot *slot)
+{
+	struct path path;
+	bool connecting;
+	struct ike_sa *up = usable(peer, &connecting);
+
+	/* One SA serves all children of a peer: what is connecting takes this one along. */
+	if (up)
+		pump(ike, up);
+	else if (connecting)
+		return;
+	else if (slot_busy(peer, slot->conf.rule))
+		slot->wanted = false;
+	else if (source_of(ike, peer, &path))
+		start(ike, peer, slot, &path);
+}
+
 void pump_peers(struct ike *ike)
 {
 	struct peer *peer;
 	unsigned i;
 
-	for (peer = ike->stopping ? NULL : ike->peers; peer; peer = peer->next) {
+	if (!ike->wishing || ike->stopping)
+		return;
+	ike->wishing = false;
+	for (peer = ike->peers; peer; peer = peer->next)
 		for (i = 0; i < peer->conf.n_children; i++) {
 			struct slot *slot = &peer->slots[i];
-			struct path path;
-			struct ike_sa *up;
-			bool connecting;
 
-			if (!slot->wanted || slot->not_before_ms > now(ike))
-				continue;
-			up = usable(ike, peer, &connecting);
-			if (up)
-				pump(ike, up);
-			else if (!connecting && slot_busy(ike, peer, slot->conf.rule))
-				slot->wanted = false;
-			else if (!connecting && source_of(ike, peer, &path))
-				start(ike, peer, slot, &path);
-			/* One SA serves all children of a peer: its pump takes the others. */
-			if (up || connecting)
-				break;
+			if (slot->wanted && slot->not_before_ms <= now(ike))
+				pump_slot(ike, peer, slot);
+			ike->wishing |= slot->wanted;
 		}
-	}
 }

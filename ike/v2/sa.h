@@ -49,6 +49,7 @@ struct peer {
 	struct peer *next;
 	struct ike_peer_conf conf; /* conf.children is NULL: they are in slots */
 	struct slot *slots;
+	struct ike_sa *sas; /* its own, through next_of_peer */
 	struct ike_failure failure;
 	bool failed; /* failure holds something */
 };
@@ -123,6 +124,7 @@ struct ike_sa {
 	struct ike_sa *next, **prev_next;
 	struct ike_sa *next_ours, *next_theirs; /* hash chains */
 	struct peer *peer;
+	struct ike_sa *next_of_peer, **prev_of_peer;
 	enum sa_state state;
 	bool initiator; /* original initiator of this SA */
 	bool have_keys;
@@ -167,7 +169,8 @@ struct ike {
 	struct ike_sa *sas;
 	struct ike_sa *by_ours[SA_BUCKETS], *by_theirs[SA_BUCKETS];
 	uint32_t n_sas, half_open, n_children;
-	uint64_t seq;
+	uint64_t seq, sweep_ms; /* nothing can be freed before sweep_ms */
+	bool wishing;		/* some slot may be wanted */
 	uint64_t counters[IKE_REASON_COUNT];
 	struct ike_failure nobody;
 	bool nobody_failed;
@@ -324,6 +327,7 @@ void slot_lost(struct ike *ike, struct peer *peer, uint32_t rule);
 /* table.c */
 struct ike_sa *sa_new(struct ike *ike, uint64_t spi_ours, uint64_t spi_theirs, struct peer *peer);
 void sa_free(struct ike *ike, struct ike_sa *sa);
+void sa_set_peer(struct ike_sa *sa, struct peer *peer);
 void sa_counted(struct ike *ike, struct ike_sa *sa, bool half_open);
 void sa_set_theirs(struct ike *ike, struct ike_sa *sa, uint64_t spi_theirs);
 struct ike_sa *sa_by_ours(const struct ike *ike, uint64_t spi);
@@ -334,7 +338,7 @@ struct child *child_by_in(const struct ike_sa *sa, uint32_t spi);
 struct child *child_by_out(const struct ike_sa *sa, uint32_t spi);
 struct child *child_rival(const struct ike_sa *sa, uint32_t old_spi_in);
 struct slot *slot_by_rule(const struct peer *peer, uint32_t rule);
-bool slot_busy(const struct ike *ike, const struct peer *peer, uint32_t rule); /* up or under way */
+bool slot_busy(const struct peer *peer, uint32_t rule); /* up or under way */
 int packet_store(struct packet *p, const uint8_t *message, size_t len, const char *text);
 void packet_free(struct packet *p);
 void sweep(struct ike *ike);

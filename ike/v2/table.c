@@ -32,7 +32,7 @@ struct ike_sa *sa_new(struct ike *ike, uint64_t spi_ours, uint64_t spi_theirs, s
 	if (!sa)
 		return NULL;
 	sa->spi_ours = spi_ours;
-	sa->peer = peer;
+	sa_set_peer(sa, peer);
 	sa->born_seq = ++ike->seq;
 	sa->born_ms = sa->heard_ms = now(ike);
 	sa->delete_ms = sa->rekey_ms = sa->expire_ms = sa->give_up_ms = sa->keepalive_ms = UINT64_MAX;
@@ -47,6 +47,23 @@ struct ike_sa *sa_new(struct ike *ike, uint64_t spi_ours, uint64_t spi_theirs, s
 	if (spi_theirs)
 		sa_set_theirs(ike, sa, spi_theirs);
 	return sa;
+}
+
+void sa_set_peer(struct ike_sa *sa, struct peer *peer)
+{
+	if (sa->peer) {
+		*sa->prev_of_peer = sa->next_of_peer;
+		if (sa->next_of_peer)
+			sa->next_of_peer->prev_of_peer = sa->prev_of_peer;
+	}
+	sa->peer = peer;
+	if (!peer)
+		return;
+	sa->next_of_peer = peer->sas;
+	sa->prev_of_peer = &peer->sas;
+	if (peer->sas)
+		peer->sas->prev_of_peer = &sa->next_of_peer;
+	peer->sas = sa;
 }
 
 void sa_set_theirs(struct ike *ike, struct ike_sa *sa, uint64_t spi_theirs)
@@ -80,6 +97,7 @@ void sa_free(struct ike *ike, struct ike_sa *sa)
 		return;
 	sa_counted(ike, sa, false);
 	unhash(ike, sa);
+	sa_set_peer(sa, NULL);
 	*sa->prev_next = sa->next;
 	if (sa->next)
 		sa->next->prev_next = sa->prev_next;
@@ -178,13 +196,13 @@ struct slot *slot_by_rule(const struct peer *peer, uint32_t rule)
 	return NULL;
 }
 
-bool slot_busy(const struct ike *ike, const struct peer *peer, uint32_t rule)
+bool slot_busy(const struct peer *peer, uint32_t rule)
 {
 	const struct ike_sa *sa;
 	const struct child *c;
 
-	for (sa = ike->sas; sa; sa = sa->next) {
-		if (sa->peer != peer || sa->state == SA_GONE)
+	for (sa = peer->sas; sa; sa = sa->next_of_peer) {
+		if (sa->state == SA_GONE)
 			continue;
 		if (sa->req.task != TASK_NONE && sa->offered.spi_in && sa->offered.rule == rule)
 			return true;
@@ -225,12 +243,9 @@ void packet_free(struct packet *p)
 static void sweep_peers(struct ike *ike)
 {
 	struct peer **at = &ike->removed, *p;
-	const struct ike_sa *sa;
 
 	while ((p = *at)) {
-		for (sa = ike->sas; sa && sa->peer != p; sa = sa->next)
-			;
-		if (sa) {
+		if (p->sas) {
 			at = &p->next;
 			continue;
 		}
@@ -244,13 +259,21 @@ static void sweep_peers(struct ike *ike)
 /* Free what is GONE and has nothing left to repeat. */
 void sweep(struct ike *ike)
 {
+	uint64_t t = now(ike), again = UINT64_MAX;
 	struct ike_sa *sa, *next;
 
+	if (t < ike->sweep_ms)
+		return;
 	for (sa = ike->sas; sa; sa = next) {
 		next = sa->next;
-		if (sa->state == SA_GONE && (!sa->reply.octets || sa->give_up_ms <= now(ike)))
+		if (sa->state != SA_GONE)
+			continue;
+		if (!sa->reply.octets || sa->give_up_ms <= t)
 			sa_free(ike, sa);
+		else if (sa->give_up_ms < again)
+			again = sa->give_up_ms;
 	}
+	ike->sweep_ms = again;
 	sweep_peers(ike);
 }
 

@@ -100,7 +100,7 @@ static void child_tick(struct ike *ike, struct ike_sa *sa, struct child *c, uint
 }
 
 /* Every child of the redundant SA must have a twin that stays. */
-static bool still_redundant(const struct ike *ike, const struct ike_sa *sa)
+static bool still_redundant(const struct ike_sa *sa)
 {
 	const struct ike_sa *other;
 	const struct child *c, *twin;
@@ -108,9 +108,8 @@ static bool still_redundant(const struct ike *ike, const struct ike_sa *sa)
 
 	for (c = sa->children; c; c = c->next) {
 		found = false;
-		for (other = ike->sas; other; other = other->next)
-			if (other != sa && other->peer == sa->peer && other->state == SA_UP &&
-			    !other->want_delete)
+		for (other = sa->peer->sas; other; other = other->next_of_peer)
+			if (other != sa && other->state == SA_UP && !other->want_delete)
 				for (twin = other->children; twin; twin = twin->next)
 					found |= twin->sa.rule == c->sa.rule && twin->state == CHILD_UP &&
 						 !twin->want_delete;
@@ -120,10 +119,9 @@ static bool still_redundant(const struct ike *ike, const struct ike_sa *sa)
 	return true;
 }
 
-static void up_tick(struct ike *ike, struct ike_sa *sa, uint64_t t)
+static void up_tick(struct ike_sa *sa, uint64_t t)
 {
-	if (sa->want_delete && sa->why == IKE_WHY_REDUNDANT && sa->delete_ms <= t &&
-	    !still_redundant(ike, sa)) {
+	if (sa->want_delete && sa->why == IKE_WHY_REDUNDANT && sa->delete_ms <= t && !still_redundant(sa)) {
 		sa->want_delete = false;
 		sa->delete_ms = UINT64_MAX;
 	}
@@ -169,7 +167,7 @@ static void sa_tick(struct ike *ike, struct ike_sa *sa, uint64_t t)
 	for (c = sa->children; c; c = c->next)
 		child_tick(ike, sa, c, t);
 	if (sa->state == SA_UP)
-		up_tick(ike, sa, t);
+		up_tick(sa, t);
 	pump(ike, sa);
 }
 
@@ -194,7 +192,7 @@ uint64_t ike_next_ms(const struct ike *ike)
 
 	for (sa = ike->sas; sa; sa = sa->next)
 		least(&due, sa_due(ike, sa));
-	for (p = ike->stopping ? NULL : ike->peers; p; p = p->next)
+	for (p = ike->stopping || !ike->wishing ? NULL : ike->peers; p; p = p->next)
 		for (i = 0; i < p->conf.n_children; i++)
 			if (p->slots[i].wanted && p->slots[i].not_before_ms > now(ike))
 				least(&due, p->slots[i].not_before_ms);
