@@ -93,7 +93,8 @@ static int known_transform(const struct ike_transform *t, bool ike)
 	return 0;
 }
 
-/* Some cipher, and for what is not AEAD an integrity; prf and group with IKE. */
+/* AEAD ciphers alone, or others with integrity: RFC 7296 3.3 wants the two kinds in separate proposals.  prf
+ * and group with IKE. */
 static bool complete(const struct ike_proposal *p, bool ike)
 {
 	bool have[TR_ESN + 1] = {false}, cbc = false, aead = false;
@@ -108,7 +109,7 @@ static bool complete(const struct ike_proposal *p, bool ike)
 			cbc |= !a;
 		}
 	}
-	return (aead || cbc) && (!cbc || have[TR_INTEG]) && (!ike || (have[TR_PRF] && have[TR_DH]));
+	return aead != cbc && cbc == have[TR_INTEG] && (!ike || (have[TR_PRF] && have[TR_DH]));
 }
 
 static int check_proposals(const struct ike_proposal *p, unsigned n, bool ike, const char *who,
@@ -137,8 +138,9 @@ static int check_proposals(const struct ike_proposal *p, unsigned n, bool ike, c
 				return -EINVAL;
 			}
 		if (!complete(&p[i], ike)) {
-			snprintf(detail, IKE_DETAIL_MAX, "%s: %s proposal %u lacks a kind of transform", who,
-				 ike ? "IKE" : "ESP", i + 1);
+			snprintf(detail, IKE_DETAIL_MAX,
+				 "%s: %s proposal %u lacks a kind of transform, or mixes AEAD with others",
+				 who, ike ? "IKE" : "ESP", i + 1);
 			return -EINVAL;
 		}
 	}

@@ -368,6 +368,8 @@ uint64_t now(const struct ike *ike);
 void count(struct ike *ike, enum ike_reason why);
 void tell_message(const struct ike *ike, const struct ike_sa *sa, bool sent, uint8_t exchange, bool response,
 		  uint32_t id, unsigned retransmit, const char *text);
+/* An answer for which no SA was made. */
+void tell_clear(const struct ike *ike, const struct path *path, uint8_t exchange, uint32_t id, const char *text);
 void tell_sa(const struct ike *ike, const struct ike_sa *sa, enum ike_event_kind kind, enum ike_reason why);
 void tell_child(const struct ike *ike, const struct ike_sa *sa, const struct child *c,
 		enum ike_event_kind kind, enum ike_reason why);

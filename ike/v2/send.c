@@ -35,7 +35,7 @@ void send_clear(const struct ike *ike, const struct msg *m, const struct path *p
 
 	if (!len)
 		return;
-	tell_message(ike, NULL, true, m->h.exchange, true, m->h.id, 0, c->text);
+	tell_clear(ike, path, m->h.exchange, m->h.id, c->text);
 	send_message(ike, NULL, &p, path);
 }
 

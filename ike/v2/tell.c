@@ -46,6 +46,21 @@ void tell_message(const struct ike *ike, const struct ike_sa *sa, bool sent, uin
 	tell(ike, sa, &e);
 }
 
+void tell_clear(const struct ike *ike, const struct path *path, uint8_t exchange, uint32_t id, const char *text)
+{
+	struct ike_event e = {
+		.kind = IKE_EVENT_SENT,
+		.exchange = exchange,
+		.response = true,
+		.message_id = id,
+		.payloads = text,
+		.local = &path->local,
+		.remote = &path->remote,
+	};
+
+	tell(ike, NULL, &e);
+}
+
 void tell_sa(const struct ike *ike, const struct ike_sa *sa, enum ike_event_kind kind, enum ike_reason why)
 {
 	struct ike_event e = {.kind = kind, .why = why};

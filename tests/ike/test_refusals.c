@@ -291,6 +291,9 @@ static void bad_configuration(void **state)
 	assert_non_null(strstr(detail, "modp-1024"));
 	plan_proposal(&conf.ike[0], "E12/256P5D31");
 	assert_int_equal(ike_peer_add(p.e[0].ike, &conf, detail), -22);
+	plan_proposal(&conf.ike[0], "E12/256E20/256I12P5D31");
+	assert_int_equal(ike_peer_add(p.e[0].ike, &conf, detail), -22);
+	assert_non_null(strstr(detail, "mixes AEAD"));
 	plan_proposal(&conf.ike[0], "E20/256P5D31");
 	plan_proposal(&plan.child[0][0].esp[0], "I12");
 	assert_int_equal(ike_peer_add(p.e[0].ike, &conf, detail), -22);
