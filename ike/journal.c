@@ -12,14 +12,14 @@ static const char *peer_of(const struct ike_event *e)
 }
 
 /* "-> hq 2.1.1.1:500 IKE_SA_INIT request 0 [SA KE No N(NAT_DETECTION_SOURCE_IP)]" */
-static void message_line(const struct ike_event *e, char *line, size_t size)
+static void message_line(const struct ike_event *e, const char *remote, char *line, size_t size)
 {
-	char remote[ADDR_STRLEN], again[32] = "";
+	char again[32] = "";
 
 	if (e->retransmit)
 		snprintf(again, sizeof(again), ", retransmit %u", e->retransmit);
 	snprintf(line, size, "%s %s %s %s %s %u%s [%s]", e->kind == IKE_EVENT_SENT ? "->" : "<-", peer_of(e),
-		 endpoint_str(e->remote, remote), ike_exchange_name(e->exchange),
+		 remote, ike_exchange_name(e->exchange),
 		 e->response ? "response" : "request", e->message_id, again, e->payloads ? e->payloads : "");
 }
 
@@ -80,7 +80,7 @@ void journal_event(struct gateway *g, const struct ike_event *e)
 	switch (e->kind) {
 	case IKE_EVENT_SENT:
 	case IKE_EVENT_RECEIVED:
-		message_line(e, line, sizeof(line));
+		message_line(e, remote, line, sizeof(line));
 		log_info("%s", line);
 		break;
 	case IKE_EVENT_UP:
