@@ -26,7 +26,8 @@ void hold_free(struct hold *h); /* frames that still wait are the caller's to ta
 enum adit_reason hold_add(struct hold *h, const struct frame *f, const struct adit_note *note,
 			  uint64_t now_ns);
 
-/* The rule's SA came up.  A frame that was on its way here meanwhile missed the release: it may ask at once. */
+/* The rule's SA came up.  A frame that was on its way here meanwhile missed the release: it may ask at once.
+ */
 void hold_ask_anew(struct hold *h, uint32_t rule);
 
 /* The rule's frames, oldest first, as they came (Ethernet right in front of IP). At most max; call again

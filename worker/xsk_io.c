@@ -326,3 +326,14 @@ void xsk_io_free(struct xsk_io *x)
 	frames_fini(&x->free[1]);
 	free(x);
 }
+
+uint32_t xsk_io_frames(const struct xsk_io *x)
+{
+	uint32_t n = x->free[0].n + x->free[1].n, i;
+
+	for (i = 0; i < x->n_sources; i++)
+		n += x->source[i].queue->filled;
+	for (i = 0; i < x->n_ports; i++)
+		n += x->ports[i]->queue[0].in_tx;
+	return n;
+}

@@ -14,4 +14,7 @@ extern const struct io xsk_io_row;
 int xsk_io_new(const struct worker_setup *setup, struct xsk_io **ret);
 void xsk_io_free(struct xsk_io *x);
 
+/* Frames that are free or with the kernel.  As long as the loop holds none, all there are. */
+uint32_t xsk_io_frames(const struct xsk_io *x);
+
 #endif
