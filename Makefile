@@ -130,9 +130,10 @@ tests-bpf: $(tests_bpf)
 UNIT_TESTS += $(tests_bpf)
 
 # ---- tests ----------------------------------------------------------------------------------
+PYTEST_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard tests/*/test_*.py))))
 tests: all $(UNIT_TESTS)
 test: deps users tests
-	$(Q)$(PYTHON) tests/run --build $(B) $(UNIT_TESTS) tests/netns $(TEST_ARGS)
+	$(Q)$(PYTHON) tests/run --build $(B) $(UNIT_TESTS) $(PYTEST_FOLDERS) $(TEST_ARGS)
 check:
 	$(Q)$(MAKE) --no-print-directory B=build/asan SAN=address,undefined check-run
 .PHONY: check-run
@@ -160,7 +161,7 @@ lint:
 
 # ---- the rest ---------------------------------------------------------------------------------
 demo: deps users all
-	$(Q)tests/demo.sh $(if $(PEER),--peer $(PEER))
+	$(Q)ADIT_BUILD=$(abspath $(B)) tests/demo.sh $(if $(PEER),--peer $(PEER))
 include bench/bench.mk
 bench: deps users all $(B)/bench/xskfwd
 	$(Q)$(PYTHON) bench/run --build $(B) $(BENCH_ARGS)

@@ -34,7 +34,7 @@ static void check_interface(struct parse *p, struct conf_interface *ifc)
 	}
 }
 
-/* ---- proposals --------------------------------------------------------------------------------- */
+/* ---- proposals ----------------------------------------------------------------------------- */
 
 static bool is_aead(struct conf_alg a)
 {
@@ -101,7 +101,7 @@ static void check_esp(struct parse *p, const struct conf_esp_proposal *e)
 	}
 }
 
-/* ---- peers ------------------------------------------------------------------------------------- */
+/* ---- peers --------------------------------------------------------------------------------- */
 
 static bool same_id(const struct conf_id *a, const struct conf_id *b)
 {
@@ -182,7 +182,7 @@ static void check_twins(struct parse *p)
 	free(v);
 }
 
-/* ---- numbered things ----------------------------------------------------------------------------- */
+/* ---- numbered things ----------------------------------------------------------------------- */
 
 static int rule_order(const void *a, const void *b)
 {
@@ -276,7 +276,7 @@ static void check_policy(struct parse *p, struct conf_policy *policy)
 	}
 }
 
-/* ---- what there is room for --------------------------------------------------------------------------- */
+/* ---- what there is room for ---------------------------------------------------------------- */
 
 static int by_peer(const void *a, const void *b)
 {

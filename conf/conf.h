@@ -38,7 +38,7 @@ struct conf_loc {
 	unsigned line, col; /* from 1; line 0: nowhere */
 };
 
-/* ---- values ------------------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------------------------- */
 
 enum conf_transform { CONF_ENCRYPTION = 1, CONF_PRF = 2, CONF_INTEGRITY = 3, CONF_DH = 4 };
 
@@ -78,7 +78,7 @@ enum conf_trigger { CONF_ON_TRAFFIC, CONF_ON_START };
 enum conf_esn { CONF_ESN_NO, CONF_ESN_YES, CONF_ESN_BOTH }; /* both: 64 bits preferred, 32 accepted */
 enum { CONF_MSS_AUTO = -1, CONF_MSS_OFF = 0 };
 
-/* ---- objects ------------------------------------------------------------------------------ */
+/* ---- objects ------------------------------------------------------------------------------- */
 
 struct conf_adit {
 	struct conf_loc loc;
@@ -231,7 +231,7 @@ struct conf {
 	size_t n_rules;
 };
 
-/* ---- messages ----------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------ */
 
 struct conf_message {
 	bool error; /* else a warning */
@@ -253,7 +253,7 @@ const char *conf_diag_summary(const struct conf_diag *d, char *buf, size_t size)
 /* Every kept message, and the summary where there was one. */
 void conf_diag_print(const struct conf_diag *d, FILE *f);
 
-/* ---- verbs -------------------------------------------------------------------------------- */
+/* ---- verbs --------------------------------------------------------------------------------- */
 
 /* 0, or -EINVAL when diag holds an error, or -errno of opening and reading (diag says so too).  On failure
  * *ret stays untouched.  Reads no secret: it looks only at what kind of file holds one. */

@@ -33,7 +33,7 @@ bool parse_append(struct parse *p, void *array, size_t *n, void *item)
 	return true;
 }
 
-/* ---- getting back on one's feet ----------------------------------------------------------------- */
+/* ---- getting back on one's feet ------------------------------------------------------------ */
 
 /* To the end of a statement that made no sense, with the block it may carry. */
 static void skip_statement(struct parse *p)
@@ -88,7 +88,7 @@ static bool block_starts_here(const struct lex *here)
 	return t.kind == TOKEN_OPEN;
 }
 
-/* ---- pieces ---------------------------------------------------------------------------------- */
+/* ---- pieces -------------------------------------------------------------------------------- */
 
 static const char *token_str(const struct token *t)
 {
@@ -283,7 +283,7 @@ static void keyed_statement(struct parse *p, const struct frame *f, const struct
 		*place = t->at; /* mentioned, so not missing as well */
 }
 
-/* ---- numbered statements ------------------------------------------------------------------------ */
+/* ---- numbered statements ------------------------------------------------------------------- */
 
 static bool statement_number(struct parse *p, const struct token *t, uint32_t *ret)
 {
@@ -387,7 +387,7 @@ static void policy_block(struct parse *p, const struct frame *f)
 	value_finish(p, f);
 }
 
-/* ---- top level ---------------------------------------------------------------------------------- */
+/* ---- top level ----------------------------------------------------------------------------- */
 
 static bool name_ok(struct parse *p, const struct block *b, const struct token *t)
 {

@@ -106,7 +106,7 @@ bool rules_flatten(struct parse *p)
 	return !p->no_memory;
 }
 
-/* ---- comparing ---------------------------------------------------------------------------------- */
+/* ---- comparing ----------------------------------------------------------------------------- */
 
 static bool ports_meet(const uint16_t a[2], const uint16_t b[2])
 {

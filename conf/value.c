@@ -207,7 +207,7 @@ static bool set_address(struct parse *p, void *obj, const struct key *key, const
 	return true;
 }
 
-/* ---- identities ------------------------------------------------------------------------------ */
+/* ---- identities ---------------------------------------------------------------------------- */
 
 void id_from_addr(const struct addr *a, struct conf_id *id)
 {
@@ -315,7 +315,7 @@ const char *conf_id_str(const struct conf_id *id, char *buf, size_t size)
 	return buf;
 }
 
-/* ---- keys ------------------------------------------------------------------------------------ */
+/* ---- keys ---------------------------------------------------------------------------------- */
 
 /* The value is never repeated in a message: it may be the key itself. */
 static bool set_psk(struct parse *p, void *obj, const struct key *key, const struct token *v)
@@ -345,7 +345,7 @@ static bool set_psk(struct parse *p, void *obj, const struct key *key, const str
 	return len >= 0;
 }
 
-/* ---- the two doors ---------------------------------------------------------------------------- */
+/* ---- the two doors ------------------------------------------------------------------------- */
 
 static bool set(struct parse *p, void *obj, const struct key *key, const struct token *v, size_t n)
 {

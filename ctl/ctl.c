@@ -107,7 +107,7 @@ static int unknown_verb(const struct ctl *ctl, const char *name)
 	return usage(ctl, "there is no verb \"%.64s\"%s", name, guess_text(&g, maybe, sizeof(maybe)));
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 struct reading {
 	const struct ctl *ctl;
@@ -170,7 +170,7 @@ static int run_show(const struct ctl *ctl)
 	return usage(ctl, "there is no \"%.64s\" to show%s", ctl->arg, guess_text(&g, maybe, sizeof(maybe)));
 }
 
-/* ---- changing ---------------------------------------------------------------------------------- */
+/* ---- changing ------------------------------------------------------------------------------ */
 
 static int on_event(void *self, const char *line, const json_t *obj)
 {
@@ -208,7 +208,7 @@ static int run_change(const struct ctl *ctl)
 	return code;
 }
 
-/* ---- about itself ------------------------------------------------------------------------------- */
+/* ---- about itself -------------------------------------------------------------------------- */
 
 static int run_version(const struct ctl *ctl)
 {
@@ -253,7 +253,7 @@ static int run_help(const struct ctl *ctl)
 	return v ? help_one(ctl, v) : help_all(ctl);
 }
 
-/* ---- the command line ---------------------------------------------------------------------------- */
+/* ---- the command line ---------------------------------------------------------------------- */
 
 enum { OPT_COLOR = 256, OPT_ALL, OPT_KEYS };
 

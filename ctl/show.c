@@ -30,7 +30,7 @@ const json_t *show_list(const struct show *s, const json_t *obj, const char *key
 	return NULL;
 }
 
-/* ---- status ------------------------------------------------------------------------------------ */
+/* ---- status -------------------------------------------------------------------------------- */
 
 static void status_head(const struct show *s, const json_t *a)
 {
@@ -140,7 +140,7 @@ void show_status(const struct show *s, const json_t *a)
 	table_print(&tb, &s->t);
 }
 
-/* ---- IKE --------------------------------------------------------------------------------------- */
+/* ---- IKE ----------------------------------------------------------------------------------- */
 
 static void failures(const struct show *s, const json_t *list)
 {
@@ -213,7 +213,7 @@ void show_errors(const struct show *s, const json_t *a)
 	failures(s, show_list(s, a, "failures", "failure since the daemon started"));
 }
 
-/* ---- child SAs --------------------------------------------------------------------------------- */
+/* ---- child SAs ----------------------------------------------------------------------------- */
 
 static void sa_block(const struct show *s, const json_t *sa)
 {
@@ -266,7 +266,7 @@ void show_sa(const struct show *s, const json_t *a)
 	}
 }
 
-/* ---- counters ---------------------------------------------------------------------------------- */
+/* ---- counters ------------------------------------------------------------------------------ */
 
 void show_statistics(const struct show *s, const json_t *a)
 {

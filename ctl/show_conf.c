@@ -23,7 +23,7 @@ static void put_rest(const struct show *s, const json_t *obj, const char *const 
 	}
 }
 
-/* ---- interfaces --------------------------------------------------------------------------------- */
+/* ---- interfaces ---------------------------------------------------------------------------- */
 
 void show_interface(const struct show *s, const json_t *a)
 {
@@ -49,7 +49,7 @@ void show_interface(const struct show *s, const json_t *a)
 	}
 }
 
-/* ---- acls and policies --------------------------------------------------------------------------- */
+/* ---- acls and policies --------------------------------------------------------------------- */
 
 static void ports(const json_t *r, const char *key, char buf[STR])
 {
@@ -152,7 +152,7 @@ void show_policy(const struct show *s, const json_t *a)
 	}
 }
 
-/* ---- peers ------------------------------------------------------------------------------------- */
+/* ---- peers --------------------------------------------------------------------------------- */
 
 void show_peer(const struct show *s, const json_t *a)
 {

@@ -131,7 +131,7 @@ const char *text_count(uint64_t n, char buf[TEXT_BUF])
 	return buf;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values -------------------------------------------------------------------------------- */
 
 bool value_known(const json_t *obj, const char *key)
 {
@@ -215,7 +215,7 @@ const char *value_list(const json_t *obj, const char *key, char *buf, size_t siz
 	return buf;
 }
 
-/* ---- tables ------------------------------------------------------------------------------------ */
+/* ---- tables -------------------------------------------------------------------------------- */
 
 struct table_row {
 	char *cell[TABLE_COLS], *note[TABLE_NOTES];

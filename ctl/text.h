@@ -47,7 +47,7 @@ const char *value_count(const json_t *obj, const char *key, char buf[TEXT_BUF]);
 const char *value_list(const json_t *obj, const char *key, char *buf, size_t size);
 bool value_known(const json_t *obj, const char *key);
 
-/* ---- tables ------------------------------------------------------------------------------------ */
+/* ---- tables -------------------------------------------------------------------------------- */
 
 #define TABLE_COLS  10
 #define TABLE_NOTES 2 /* below a row */

@@ -50,7 +50,7 @@ struct host {
 	struct adit_host facts;
 };
 
-/* ---- finding ------------------------------------------------------------------------------------------ */
+/* ---- finding ------------------------------------------------------------------------------- */
 
 static struct device *find_device(struct host *h, unsigned ifindex)
 {
@@ -506,6 +506,29 @@ static int attach_device(struct host *h, struct device *d)
 	return err;
 }
 
+static int attach_tc(struct host *h, const struct port *p)
+{
+	int err = programs_attach_tc(h->programs, PROGRAM_EGRESS, p->link.ifindex);
+
+	if (!err && !p->device)
+		err = programs_attach_tc(h->programs, PROGRAM_INGRESS, p->link.ifindex);
+	if (err)
+		log_error("%s: TC program not attached: %s", p->link.name, strerror(-err));
+	return err;
+}
+
+/* An interface that an earlier configuration had and this one has not is nobody's business any more. */
+static void forget_others(struct host *h)
+{
+	__u32 keep[ADIT_PORTS_MAX];
+	unsigned i;
+
+	for (i = 0; i < h->n_ports; i++)
+		keep[i] = h->ports[i].link.ifindex;
+	keep[i++] = h->devices[FAR_SLOT].link.ifindex;
+	programs_keep_ports(h->programs, keep, i);
+}
+
 int host_attach(struct host *h)
 {
 	bool native;
@@ -519,21 +542,18 @@ int host_attach(struct host *h)
 		log_error("%s: XDP program not attached: %s", h->devices[FAR_SLOT].link.name, strerror(-err));
 	for (i = 0; i < h->n_ports && !err; i++)
 		if (h->ports[i].conf->role == CONF_OUTSIDE) {
-			err = programs_attach_egress(h->programs, h->ports[i].link.ifindex);
-			if (err)
-				log_error("%s: TC program not attached: %s", h->ports[i].link.name,
-					  strerror(-err));
+			err = attach_tc(h, &h->ports[i]);
 		}
 	for (i = FIRST_SLOT; i < h->n_devices && !err; i++)
 		err = attach_device(h, &h->devices[i]);
-	if (!err)
+	if (!err) {
 		tell_readers(h);
+		forget_others(h);
+	}
 	return err;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------------------------- */
 
 static void *shared_page(size_t len)
 {
@@ -561,7 +581,6 @@ int host_open(const char *instance, const struct conf *conf, struct programs *pr
 		err = find_ports(h, conf);
 	if (err)
 		goto fail;
-	programs_clear_ports(programs);
 	err = programs_set_host(programs, &h->facts);
 	if (!err)
 		err = publish(h);

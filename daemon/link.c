@@ -195,7 +195,8 @@ static int set_up(const char *name)
 	return ask(nlh, NULL, NULL);
 }
 
-/* No link-local address, hence no neighbour discovery into the pair.  A kernel without IPv6 has no such key. */
+/* No link-local address, hence no neighbour discovery into the pair.  A kernel without IPv6 has no such key.
+ */
 static void keep_quiet(const char *name)
 {
 	link_sysctl("ipv6", name, "addr_gen_mode", "1");

@@ -40,7 +40,7 @@ static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list 
 	return 0;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------- */
+/* ---- loading ------------------------------------------------------------------------------- */
 
 static int ensure_bpffs(void)
 {
@@ -161,13 +161,14 @@ int programs_fd(const struct programs *p, enum program which)
 		[PROGRAM_INSIDE] = p->skel->progs.adit_inside,
 		[PROGRAM_INTERNAL] = p->skel->progs.adit_internal,
 		[PROGRAM_EGRESS] = p->skel->progs.adit_egress,
+		[PROGRAM_INGRESS] = p->skel->progs.adit_ingress,
 		[PROGRAM_FIB] = p->skel->progs.adit_fib,
 	};
 
 	return bpf_program__fd(all[which]);
 }
 
-/* ---- facts of this host ------------------------------------------------------------------------------ */
+/* ---- facts of this host -------------------------------------------------------------------- */
 
 static int update(int fd, const void *key, const void *value)
 {
@@ -189,19 +190,6 @@ int programs_set_port(struct programs *p, __u32 ifindex, const struct adit_port 
 	if (port->vlan)
 		err = update(bpf_map__fd(p->skel->maps.vlan_ports), &key, &ifindex);
 	return err ? err : update(bpf_map__fd(p->skel->maps.ports), &ifindex, port);
-}
-
-void programs_clear_ports(struct programs *p)
-{
-	struct adit_vlan_key vlan;
-	__u32 ifindex;
-	int fd = bpf_map__fd(p->skel->maps.vlan_ports);
-
-	while (bpf_map_get_next_key(fd, NULL, &vlan) == 0 && bpf_map_delete_elem(fd, &vlan) == 0)
-		;
-	fd = bpf_map__fd(p->skel->maps.ports);
-	while (bpf_map_get_next_key(fd, NULL, &ifindex) == 0 && bpf_map_delete_elem(fd, &ifindex) == 0)
-		;
 }
 
 int programs_set_socket(struct programs *p, __u32 slot, __u32 queue, int xsk_fd)
@@ -276,10 +264,15 @@ int programs_attach_xdp(struct programs *p, enum program which, __u32 ifindex, e
 	return err;
 }
 
-int programs_attach_egress(struct programs *p, __u32 ifindex)
+static enum bpf_tc_attach_point tc_point(enum program which)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_EGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = programs_fd(p, PROGRAM_EGRESS), .handle = TC_HANDLE,
+	return which == PROGRAM_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+}
+
+int programs_attach_tc(struct programs *p, enum program which, __u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = tc_point(which));
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = programs_fd(p, which), .handle = TC_HANDLE,
 		    .priority = TC_PRIORITY, .flags = BPF_TC_F_REPLACE);
 	int err;
 
@@ -304,9 +297,9 @@ static void detach_xdp(__u32 ifindex)
 		bpf_xdp_detach((int)ifindex, XDP_FLAGS_SKB_MODE, NULL);
 }
 
-static void detach_egress(__u32 ifindex)
+static void detach_tc(enum program which, __u32 ifindex)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = tc_point(which));
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
 
 	if (bpf_tc_query(&hook, &opts) || !is_ours(opts.prog_id))
@@ -317,10 +310,80 @@ static void detach_egress(__u32 ifindex)
 	bpf_tc_detach(&hook, &opts);
 }
 
+static void detach_all(int ports_fd, __u32 ifindex)
+{
+	struct adit_port port;
+
+	if (bpf_map_lookup_elem(ports_fd, &ifindex, &port))
+		return;
+	detach_tc(PROGRAM_EGRESS, ifindex);
+	detach_tc(PROGRAM_INGRESS, ifindex);
+	detach_xdp(port.lower_ifindex ? port.lower_ifindex : ifindex);
+}
+
+static void forget_vlan(struct programs *p, __u32 ifindex)
+{
+	int fd = bpf_map__fd(p->skel->maps.vlan_ports);
+	struct adit_vlan_key key, next, *at = NULL;
+	__u32 value;
+
+	while (bpf_map_get_next_key(fd, at, &next) == 0) {
+		if (bpf_map_lookup_elem(fd, &next, &value) == 0 && value == ifindex) {
+			bpf_map_delete_elem(fd, &next);
+			return;
+		}
+		key = next;
+		at = &key;
+	}
+}
+
+/* Is the device below this port still below one that stays?  Then its XDP program stays too. */
+static bool lower_stays(int fd, __u32 ifindex, const __u32 *ifindexes, unsigned n)
+{
+	struct adit_port gone, kept;
+
+	if (bpf_map_lookup_elem(fd, &ifindex, &gone))
+		return true;
+	while (n--)
+		if (bpf_map_lookup_elem(fd, &ifindexes[n], &kept) == 0 &&
+		    kept.lower_ifindex == gone.lower_ifindex)
+			return true;
+	return false;
+}
+
+static bool is_among(__u32 ifindex, const __u32 *ifindexes, unsigned n)
+{
+	while (n--)
+		if (ifindexes[n] == ifindex)
+			return true;
+	return false;
+}
+
+void programs_keep_ports(struct programs *p, const __u32 *ifindexes, unsigned n)
+{
+	int fd = bpf_map__fd(p->skel->maps.ports);
+	__u32 ifindex = 0, next, *at = NULL;
+
+	while (bpf_map_get_next_key(fd, at, &next) == 0) {
+		if (is_among(next, ifindexes, n)) {
+			ifindex = next;
+			at = &ifindex;
+			continue;
+		}
+		if (lower_stays(fd, next, ifindexes, n)) {
+			detach_tc(PROGRAM_EGRESS, next);
+			detach_tc(PROGRAM_INGRESS, next);
+		} else {
+			detach_all(fd, next);
+		}
+		forget_vlan(p, next);
+		bpf_map_delete_elem(fd, &next);
+	}
+}
+
 int programs_unload(const char *instance)
 {
 	char dir[128], path[160];
-	struct adit_port port;
 	__u32 ifindex, next;
 	int fd;
 
@@ -330,12 +393,8 @@ int programs_unload(const char *instance)
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -errno;
-	for (ifindex = 0; bpf_map_get_next_key(fd, ifindex ? &ifindex : NULL, &next) == 0; ifindex = next) {
-		if (bpf_map_lookup_elem(fd, &next, &port))
-			continue;
-		detach_egress(next);
-		detach_xdp(port.lower_ifindex ? port.lower_ifindex : next);
-	}
+	for (ifindex = 0; bpf_map_get_next_key(fd, ifindex ? &ifindex : NULL, &next) == 0; ifindex = next)
+		detach_all(fd, next);
 	close(fd);
 	remove_pins(dir);
 	return rmdir(dir) ? -errno : 0;

@@ -15,7 +15,7 @@
 struct programs;
 
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_GENERIC };
-enum program { PROGRAM_OUTSIDE, PROGRAM_INSIDE, PROGRAM_INTERNAL, PROGRAM_EGRESS, PROGRAM_FIB };
+enum program { PROGRAM_OUTSIDE, PROGRAM_INSIDE, PROGRAM_INTERNAL, PROGRAM_EGRESS, PROGRAM_INGRESS, PROGRAM_FIB };
 
 /* Mounts bpffs where it is missing.  On failure why says what the kernel or libbpf said. */
 int programs_load(const char *instance, char *why, size_t why_size, struct programs **ret);
@@ -27,15 +27,16 @@ int programs_fd(const struct programs *p, enum program which);
 
 int programs_set_host(struct programs *p, const struct adit_host *host);
 int programs_set_port(struct programs *p, __u32 ifindex, const struct adit_port *port);
-/* Ports of an earlier run that are not set again are forgotten. */
-void programs_clear_ports(struct programs *p);
+/* Interfaces of an earlier configuration that are not among these lose programs and entry. */
+void programs_keep_ports(struct programs *p, const __u32 *ifindexes, unsigned n);
 int programs_set_socket(struct programs *p, __u32 slot, __u32 queue, int xsk_fd);
 
 /* Takes the place of one of ours; another owner's program is left alone: -EBUSY.  native says what it became.
  */
 int programs_attach_xdp(struct programs *p, enum program which, __u32 ifindex, enum xdp_mode mode,
 			bool *native);
-int programs_attach_egress(struct programs *p, __u32 ifindex);
+/* PROGRAM_EGRESS; and PROGRAM_INGRESS on a policy interface without Ethernet, which XDP cannot guard. */
+int programs_attach_tc(struct programs *p, enum program which, __u32 ifindex);
 
 /* Every program and pin of the instance, whoever started it.  Protected traffic is then not protected. */
 int programs_unload(const char *instance);

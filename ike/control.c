@@ -38,7 +38,7 @@ struct control {
 	unsigned n_clients;
 };
 
-/* ---- one client ------------------------------------------------------------------------------ */
+/* ---- one client ---------------------------------------------------------------------------- */
 
 static void drop_client(struct client *cl)
 {
@@ -82,7 +82,7 @@ static void put_event(struct client *cl, const char *kind, const char *text)
 			       (json_int_t)(gateway_now_ms() - cl->began_ms), "text", text));
 }
 
-/* ---- up and down ------------------------------------------------------------------------------- */
+/* ---- up and down --------------------------------------------------------------------------- */
 
 static bool starts_with(const char *text, const char *prefix)
 {
@@ -202,7 +202,7 @@ static void begin_wait(struct client *cl, const char *verb, const char *name)
 	end_when_settled(cl);
 }
 
-/* ---- requests ------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------ */
 
 static void answer(struct client *cl, json_t *request)
 {
@@ -310,7 +310,7 @@ static void on_connect(struct evconnlistener *listener, evutil_socket_t fd, stru
 	bufferevent_enable(cl->bev, EV_READ | EV_WRITE);
 }
 
-/* ---- verbs ------------------------------------------------------------------------------------------ */
+/* ---- verbs --------------------------------------------------------------------------------- */
 
 int control_new(struct gateway *g, int listen_fd, struct control **ret)
 {

@@ -23,6 +23,7 @@ struct slot {
 	uint32_t index_in, index_out; /* 0: not installed */
 	struct adit_sa_out out;	      /* as in the map while this child carries its rule */
 	enum adit_suite suite;
+	uint64_t last_ns; /* of the inbound SA when datapath_each_used looked last */
 };
 
 struct datapath {
@@ -624,7 +625,7 @@ void datapath_worker_lost(struct datapath *dp)
 	new_generation(dp);
 }
 
-/* ---- looking at it ------------------------------------------------------------------------------ */
+/* ---- looking at it ------------------------------------------------------------------------- */
 
 uint32_t datapath_spi_of_index(const struct datapath *dp, uint32_t index)
 {
@@ -634,6 +635,21 @@ uint32_t datapath_spi_of_index(const struct datapath *dp, uint32_t index)
 		if (dp->slots[i].index_in == index || dp->slots[i].index_out == index)
 			return dp->slots[i].spi_in;
 	return 0;
+}
+
+void datapath_each_used(struct datapath *dp, void (*used)(void *self, uint32_t spi_in), void *self)
+{
+	unsigned i;
+
+	for (i = 0; i < ADIT_SAS_MAX / 2; i++) {
+		struct slot *s = &dp->slots[i];
+		uint64_t last = s->index_in ? dp->stats[s->index_in].last_ns : 0;
+
+		if (last == s->last_ns)
+			continue;
+		s->last_ns = last;
+		used(self, s->spi_in);
+	}
 }
 
 bool datapath_find(const struct datapath *dp, uint32_t spi_in, struct datapath_child *ret)

@@ -49,6 +49,9 @@ void datapath_worker_lost(struct datapath *dp);
 /* spi_in of the child that an SA index belongs to (either direction), 0 when it is gone. */
 uint32_t datapath_spi_of_index(const struct datapath *dp, uint32_t index);
 
+/* Calls used for every child that received something since the last call of this. */
+void datapath_each_used(struct datapath *dp, void (*used)(void *self, uint32_t spi_in), void *self);
+
 /* What a child looks like in the datapath; NULL when it is not installed. */
 struct datapath_child {
 	uint32_t index_in, index_out;

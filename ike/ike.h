@@ -26,7 +26,7 @@
 #define IKE_DETAIL_MAX	   512
 #define IKE_MESSAGE_MAX	   16384 /* larger ones are dropped unread */
 
-/* ---- what is configured ------------------------------------------------------------------- */
+/* ---- what is configured -------------------------------------------------------------------- */
 
 /* Transform types and numbers are those of the IANA "IKEv2 Parameters" registry: type 1 ENCR, 2 PRF, 3 INTEG,
  * 4 D-H, 5 ESN. */
@@ -143,7 +143,7 @@ struct child_sa {
 
 enum ike_direction { IKE_IN, IKE_OUT };
 
-/* ---- events: what happened, for live output and the journal ------------------------------------ */
+/* ---- events: what happened, for live output and the journal -------------------------------- */
 
 enum ike_event_kind {
 	IKE_EVENT_SENT,	      /* exchange, message_id, payloads, retransmit */
@@ -171,7 +171,7 @@ struct ike_event {
 	const char *detail;
 };
 
-/* ---- what the engine is given ------------------------------------------------------------------ */
+/* ---- what the engine is given -------------------------------------------------------------- */
 
 struct ike_env {
 	void *self;
@@ -197,7 +197,7 @@ struct ike_env {
 	void (*event)(void *self, const struct ike_event *event);
 };
 
-/* ---- verbs -------------------------------------------------------------------------------------- */
+/* ---- verbs --------------------------------------------------------------------------------- */
 
 struct ike;
 
@@ -233,7 +233,7 @@ void ike_child_expiring(struct ike *ike, uint32_t spi_in); /* soft limit of octe
 void ike_child_used(struct ike *ike, uint32_t spi_in);	   /* first packet on a new inbound SA; optional */
 void ike_datapath_lost(struct ike *ike);		   /* no child is installed any more */
 
-/* ---- looking at it --------------------------------------------------------------------------------- */
+/* ---- looking at it ------------------------------------------------------------------------- */
 
 enum ike_state { IKE_CONNECTING, IKE_HALF_OPEN, IKE_UP, IKE_REKEYED, IKE_CLOSING };
 

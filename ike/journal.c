@@ -19,8 +19,8 @@ static void message_line(const struct ike_event *e, const char *remote, char *li
 	if (e->retransmit)
 		snprintf(again, sizeof(again), ", retransmit %u", e->retransmit);
 	snprintf(line, size, "%s %s %s %s %s %u%s [%s]", e->kind == IKE_EVENT_SENT ? "->" : "<-", peer_of(e),
-		 remote, ike_exchange_name(e->exchange),
-		 e->response ? "response" : "request", e->message_id, again, e->payloads ? e->payloads : "");
+		 remote, ike_exchange_name(e->exchange), e->response ? "response" : "request", e->message_id,
+		 again, e->payloads ? e->payloads : "");
 }
 
 static void ranges_text(const struct ike_ts *ts, unsigned n, char *text, size_t size)

@@ -69,7 +69,7 @@ static const struct confine_call calls[] = {
 	{.name = "restart_syscall"	  },
 };
 
-/* ---- what the engine asks of us ------------------------------------------------------------------- */
+/* ---- what the engine asks of us ------------------------------------------------------------ */
 
 uint64_t gateway_now_ms(void)
 {
@@ -179,7 +179,7 @@ static void env_event(void *self, const struct ike_event *event)
 	journal_event(self, event);
 }
 
-/* ---- timer ------------------------------------------------------------------------------------------ */
+/* ---- timer --------------------------------------------------------------------------------- */
 
 void gateway_rearm(struct gateway *g)
 {
@@ -195,17 +195,24 @@ void gateway_rearm(struct gateway *g)
 	evtimer_add(g->timer, &tv);
 }
 
+/* Authentic ESP is a sign of life, and proof that the peer uses a new SA (RFC 7296 2.4, 2.8). */
+static void used(void *self, uint32_t spi_in)
+{
+	ike_child_used(((struct gateway *)self)->ike, spi_in);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *self)
 {
 	struct gateway *g = self;
 
 	(void)fd, (void)what;
+	datapath_each_used(g->dp, used, g);
 	ike_tick(g->ike);
 	datapath_publish_counters(g->dp, ike_counters(g->ike), IKE_REASON_COUNT);
 	gateway_rearm(g);
 }
 
-/* ---- sockets ------------------------------------------------------------------------------------------ */
+/* ---- sockets ------------------------------------------------------------------------------- */
 
 /* The address that a datagram was sent to; the port is that of the socket. */
 static bool read_local(struct msghdr *msg, struct endpoint *local)
@@ -422,7 +429,7 @@ static void on_ring(evutil_socket_t fd, short what, void *self)
 	ring_buffer__consume(self);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------- */
 
 static void on_stop(evutil_socket_t sig, short what, void *self)
 {

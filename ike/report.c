@@ -8,7 +8,7 @@
 
 #define SCHEMA 1
 
-/* ---- helpers ----------------------------------------------------------------------------------- */
+/* ---- helpers ------------------------------------------------------------------------------- */
 
 static json_t *num(uint64_t n)
 {
@@ -51,7 +51,7 @@ static json_t *addr_json(const struct addr *a)
 	return addr_is_unspecified(a) ? json_string("any") : json_string(addr_str(a, text));
 }
 
-/* ---- the child that carries a rule ----------------------------------------------------------------- */
+/* ---- the child that carries a rule --------------------------------------------------------- */
 
 struct rule_child {
 	struct gateway *g;
@@ -156,7 +156,7 @@ static json_t *rule_json(struct gateway *g, const struct conf_rule *r)
 	return j;
 }
 
-/* ---- interfaces --------------------------------------------------------------------------------------- */
+/* ---- interfaces ---------------------------------------------------------------------------- */
 
 static const char *xdp_wanted(const struct conf *c, const char *name)
 {
@@ -201,7 +201,7 @@ static json_t *show_interface(struct gateway *g)
 	return json_pack("{s:i,s:o}", "schema", SCHEMA, "interfaces", interfaces_json(g, true));
 }
 
-/* ---- status ------------------------------------------------------------------------------------------- */
+/* ---- status -------------------------------------------------------------------------------- */
 
 static json_t *warnings_json(struct gateway *g)
 {

@@ -73,7 +73,7 @@ void sa_end(struct ike *ike, struct ike_sa *sa, enum ike_reason why)
 		slot_failed(ike, sa->peer, rule);
 }
 
-/* ---- a stranger's first message ------------------------------------------------------------- */
+/* ---- a stranger's first message ------------------------------------------------------------ */
 
 static void commit_first(struct ike *ike, const struct msg *m, const struct path *path, struct outcome *out)
 {
@@ -101,7 +101,7 @@ static void commit_first(struct ike *ike, const struct msg *m, const struct path
 		sa_end(ike, sa, IKE_WHY_NOMEM);
 }
 
-/* ---- the answer to ours ------------------------------------------------------------------------ */
+/* ---- the answer to ours -------------------------------------------------------------------- */
 
 static void init_again(struct ike *ike, struct ike_sa *sa, const struct outcome *out)
 {
@@ -142,7 +142,7 @@ static void init_done(struct ike *ike, struct ike_sa *sa, const struct msg *m, c
 	sa->state = out->next;
 }
 
-/* ---- an SA comes up ----------------------------------------------------------------------------- */
+/* ---- an SA comes up ------------------------------------------------------------------------ */
 
 static bool same_remote(const struct ike_sa *a, const struct ike_sa *b)
 {
@@ -200,7 +200,7 @@ static void came_up(struct ike *ike, struct ike_sa *sa, const struct outcome *ou
 	crossed(ike, sa);
 }
 
-/* ---- a new IKE SA in place of an old one ---------------------------------------------------------- */
+/* ---- a new IKE SA in place of an old one --------------------------------------------------- */
 
 static void give_way(struct ike *ike, struct ike_sa *old, struct ike_sa *heir)
 {
@@ -257,7 +257,7 @@ static void succeed(struct ike *ike, struct ike_sa *old, const struct outcome *o
 		close_later(ike, rival, IKE_WHY_REDUNDANT, REAP_REKEYED_MS);
 }
 
-/* ---- children ----------------------------------------------------------------------------------------- */
+/* ---- children ------------------------------------------------------------------------------ */
 
 static void slot_ok(struct ike_sa *sa, uint32_t rule)
 {

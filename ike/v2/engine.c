@@ -316,7 +316,7 @@ void ike_peer_clear(struct ike *ike)
 		ike_peer_remove(ike, ike->peers->conf.name);
 }
 
-/* ---- the operator ------------------------------------------------------------------------------ */
+/* ---- the operator -------------------------------------------------------------------------- */
 
 int ike_initiate(struct ike *ike, uint32_t rule, const struct ike_selector *packet)
 {
@@ -383,7 +383,7 @@ void ike_shutdown(struct ike *ike)
 			child_end(ike, sa, sa->children, IKE_WHY_SHUTDOWN);
 }
 
-/* ---- the datapath -------------------------------------------------------------------------------- */
+/* ---- the datapath -------------------------------------------------------------------------- */
 
 static struct child *child_of(struct ike *ike, uint32_t spi_in, struct ike_sa **ret)
 {

@@ -273,7 +273,7 @@ const struct msg_notify *msg_error(const struct msg *m)
 	return NULL;
 }
 
-/* ---- writing ----------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 void chain_begin(struct chain *c, void *buf, size_t size)
 {

@@ -260,7 +260,7 @@ int proposal_accepted(struct span sa, const struct proposals *ours, size_t spi_l
 	return 0;
 }
 
-/* ---- writing ------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 static void put_transform(struct wr *w, const struct ike_transform *t, bool last)
 {
@@ -330,7 +330,7 @@ void proposal_write_chosen(struct chain *c, const struct suite *s, const void *s
 	chain_close(c);
 }
 
-/* ---- lists from the configuration ----------------------------------------------------------- */
+/* ---- lists from the configuration ---------------------------------------------------------- */
 
 void proposals_ike(const struct ike_peer_conf *peer, struct proposals *ret)
 {
@@ -377,7 +377,7 @@ uint16_t proposals_first_dh(const struct proposals *ours)
 	return DH_NONE;
 }
 
-/* ---- as text ---------------------------------------------------------------------------------- */
+/* ---- as text ------------------------------------------------------------------------------- */
 
 static void say(char buf[PROPOSAL_TEXT_MAX], const char *gap, const struct ike_transform *t)
 {

@@ -158,7 +158,7 @@ void pump(struct ike *ike, struct ike_sa *sa)
 	}
 }
 
-/* ---- wishes of peers that have no SA ------------------------------------------------------------- */
+/* ---- wishes of peers that have no SA ------------------------------------------------------- */
 
 static bool source_of(const struct ike *ike, const struct peer *p, struct path *path)
 {

@@ -34,7 +34,7 @@ static void run(struct ike *ike, struct ike_sa *sa, const struct step *step, con
 	OPENSSL_cleanse(&out, sizeof(out));
 }
 
-/* ---- IKE_SA_INIT ------------------------------------------------------------------------------ */
+/* ---- IKE_SA_INIT --------------------------------------------------------------------------- */
 
 static struct span body(const struct msg *m)
 {
@@ -88,7 +88,7 @@ static void first_response(struct ike *ike, struct msg *m, const struct path *pa
 	pump(ike, sa);
 }
 
-/* ---- protected messages -------------------------------------------------------------------------- */
+/* ---- protected messages -------------------------------------------------------------------- */
 
 static bool is_repeated(const struct ike_sa *sa, const struct msg *m)
 {

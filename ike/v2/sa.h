@@ -188,7 +188,7 @@ struct path {
 	struct endpoint local, remote;
 };
 
-/* ---- decisions ---------------------------------------------------------------------------- */
+/* ---- decisions ----------------------------------------------------------------------------- */
 
 /* A request about to be sent. */
 struct ask {
@@ -252,7 +252,7 @@ struct outcome {
 void refuse(struct outcome *out, enum ike_reason why, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* ---- rows and handlers -------------------------------------------------------------------------- */
+/* ---- rows and handlers --------------------------------------------------------------------- */
 
 typedef void handler(const struct ike *ike, const struct ike_sa *sa, const struct msg *m,
 		     const struct path *path, struct outcome *out);
@@ -293,7 +293,7 @@ void child_answer_write(struct outcome *out, const struct suite *suite, const st
 /* The peer's answer to offered. */
 int child_accept(const struct ike *ike, const struct ike_sa *sa, const struct msg *m, struct outcome *out);
 
-/* ---- effects -------------------------------------------------------------------------------------- */
+/* ---- effects ------------------------------------------------------------------------------- */
 
 void commit(struct ike *ike, struct ike_sa *sa, const struct msg *m, const struct path *path,
 	    struct outcome *out);

@@ -28,7 +28,7 @@ static const struct {
 	const char *text;
 	const char *want[8];
 } t[] = {
-	/* ---- syntax: lexer and braces ---- */
+	/* ---- syntax: lexer and braces -------------------------------------------------------------- */
 	{HEAD "acl a { 5 permit ip 10.1.1.0/24 -> 10.1.2.0/24",
 	 {"5:5: " E("acl \"a\" is never closed: \"}\" is missing")}																	 },
 	{"interface wan0 { policy m\n" PROP PEER POLICY ACL,
@@ -49,7 +49,7 @@ static const struct {
 	{HEAD ACL "interface a/b { role inside }",
 	 {"6:11: " E("\"a/b\": names are made of letters, digits and _ . : -")}															     },
 
- /* ---- keys ---- */
+ /* ---- keys ---------------------------------------------------------------------------------- */
 	{HEAD ACL "interface lan0 { roel inside }\ninterface lan1 { role inside; colour red; dh x25519 }",
 	 {"6:11: " E("interface \"lan0\" lacks a policy: add \"policy NAME\", or \"role inside\""),
 	  "6:18: " E("unknown key \"roel\" in interface \"lan0\" (did you mean \"role\"?)"),
@@ -65,7 +65,7 @@ static const struct {
 	 {"2:14: " W("ike-proposal \"i\" is used by no peer"), "3:6: " E("peer \"hq\" lacks \"remote\""),
 	  "3:6: " E("peer \"hq\" lacks \"psk\""), "3:6: " E("peer \"hq\" lacks \"ike\"")}														   },
 
- /* ---- values ---- */
+ /* ---- values -------------------------------------------------------------------------------- */
 	{"interface wan0 { policy m; mtu 15; df-bit keep; tcp-mss huge; xdp offload }\n" PROP PEER POLICY ACL,
 	 {"1:32: " E("mtu cannot be \"15\"; allowed: 576 to 9000, auto"),
 	  "1:43: " E("df-bit cannot be \"keep\"; allowed: copy, set, clear"),
@@ -97,7 +97,7 @@ static const struct {
 	  "7:14: " W("esp-proposal \"d\" is used by no policy"),
 	  "7:29: " E("esp-proposal \"d\": aes192 with sha512 is not there yet")}	},
 
- /* ---- peers ---- */
+ /* ---- peers --------------------------------------------------------------------------------- */
 	{IFC PROP "peer hq { version 1; remote 2.1.1.0/24; local-id hq; remote-id keyid:xy; psk file:hq.psk; "
 		  "ike i; dpd { "
 		  "retries 0; intervall 3s } }\n" POLICY ACL,
@@ -123,7 +123,7 @@ static const struct {
 	 {"6:6: " W("peer \"twin\" is used by no policy"),
 	  "6:20: " W("peer \"twin\" cannot be told from peer \"hq\" (3:6): same addresses, same remote-id")}												    },
 
- /* ---- rules ---- */
+ /* ---- rules --------------------------------------------------------------------------------- */
 	{HEAD "acl a {\n5 permit ip 10.1.1.1/24 -> any\n6 permi ip any -> any\n7 permit foo any -> any\n"
 	      "8 permit icmp any port 3 -> any\n9 permit ip any -> any\n10 permit ip 10.0.0.0/8 -> ::1\n}",	 {"5:5: " W("acl \"a\" permits nothing, so it protects nothing"),
 	  "6:13: " E("\"10.1.1.1/24\" has bits set behind its prefix: the network is 10.1.1.0/24, the host "
@@ -149,7 +149,7 @@ static const struct {
 	{HEAD "acl a { 5 permit ip 10.1.1.0/24 -> 10.1.2.0/24\n5 permit ip 10.1.1.0/24 -> 10.1.3.0/24 }",
 	 {"6:1: " E("second rule 5 in acl \"a\" (the first is at 5:9)")}																    },
 
- /* ---- references and policies ---- */
+ /* ---- references and policies --------------------------------------------------------------- */
 	{IFC PROP PEER "policy m { 10 isakmp { peer hg; acl b; esp e }\n10 isakmp { peer hq; acl a; esp e "
 		       "}\n20 manual { } }\n" ACL,
 	 {"4:29: " E("there is no peer \"hg\" (did you mean \"hq\"?)"),

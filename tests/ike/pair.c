@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-/* ---- the environment of one end -------------------------------------------------------------- */
+/* ---- the environment of one end ------------------------------------------------------------ */
 
 static uint64_t env_now(void *self)
 {
@@ -166,7 +166,7 @@ static void env_event(void *self, const struct ike_event *ev)
 	}
 }
 
-/* ---- configuration ------------------------------------------------------------------------------ */
+/* ---- configuration ------------------------------------------------------------------------- */
 
 void plan_proposal(struct ike_proposal *p, const char *text)
 {
@@ -287,7 +287,7 @@ void pair_stop(struct pair *p)
 	ike_free(p->e[1].ike);
 }
 
-/* ---- the wire -------------------------------------------------------------------------------------- */
+/* ---- the wire ------------------------------------------------------------------------------ */
 
 static struct end *route(struct pair *p, struct endpoint *to)
 {
@@ -383,7 +383,7 @@ void pair_pass_time(struct pair *p, uint64_t ms)
 	pair_run(p);
 }
 
-/* ---- looking --------------------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------------------------- */
 
 struct counter {
 	enum ike_state state;

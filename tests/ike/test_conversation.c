@@ -34,7 +34,7 @@ static void plain(void **state)
 	pair_stop(&p);
 }
 
-/* ---- every suite -------------------------------------------------------------------------------- */
+/* ---- every suite --------------------------------------------------------------------------- */
 
 static const struct {
 	const char *ike, *esp;
@@ -68,7 +68,7 @@ static void every_suite(void **state)
 	}
 }
 
-/* ---- loss, doubling, crossing ---------------------------------------------------------------------- */
+/* ---- loss, doubling, crossing -------------------------------------------------------------- */
 
 static enum fate lose_nth(struct pair *pp, struct datagram *d)
 {
@@ -208,7 +208,7 @@ static void crossed(void **state)
 	}
 }
 
-/* ---- IKE_SA_INIT: cookie, group, limits ---------------------------------------------------------------- */
+/* ---- IKE_SA_INIT: cookie, group, limits ---------------------------------------------------- */
 
 static void cookie(void **state)
 {

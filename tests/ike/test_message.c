@@ -13,7 +13,7 @@ static struct span span(const void *p, size_t len)
 	return (struct span){p, len};
 }
 
-/* ---- the payload chain ----------------------------------------------------------------------- */
+/* ---- the payload chain --------------------------------------------------------------------- */
 
 static const struct {
 	const char *what;
@@ -117,7 +117,7 @@ static void header_rows(void **state)
 	assert_int_equal(m.n_notify, 1);
 }
 
-/* ---- proposals ---------------------------------------------------------------------------------- */
+/* ---- proposals ----------------------------------------------------------------------------- */
 
 /* "E20/256 P5 D31 ..." with ';' between proposals. */
 static struct proposals list(uint8_t protocol, const char *text)
@@ -272,7 +272,7 @@ static void alien_transforms(void **state)
 	assert_int_equal(proposal_select(span(buf, n), &ours, 0, &s, &spi), -ENOENT);
 }
 
-/* ---- selectors -------------------------------------------------------------------------------------- */
+/* ---- selectors ----------------------------------------------------------------------------- */
 
 /* "10.1.0.0/16 17:53-53, ..." */
 static unsigned selectors(const char *text, struct ike_ts *ret)

@@ -104,6 +104,23 @@ static void seals(void **state)
 	assert_int_equal(get32(k->sent[1].data + 38), 2);
 }
 
+/* What BPF made whole (an ICMP error, say) only has to leave. */
+static void sends_as_is(void **state)
+{
+	uint8_t inner[100];
+
+	(void)state;
+	packet_v4(inner, 17, 100);
+	seal_comes(inner, 100, 0);
+	note_at(&k->rx[0])->n.kind = ADIT_NOTE_SEND;
+	fake_run(k);
+	assert_int_equal(k->n_sent, 1);
+	assert_int_equal(k->sent_slot[0], 1);
+	assert_int_equal(k->reasons[ADIT_SENT_AS_IS], 1);
+	assert_memory_equal(k->sent[0].data + 34 + 16, inner, 100);
+	assert_int_equal(k->stats[1].packets, 0);
+}
+
 /* The ordering promise of adit/msg.h, and what happens without. */
 static void commands_come_first(void **state)
 {
@@ -785,6 +802,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(seals),
+		T(sends_as_is),
 		T(commands_come_first),
 		T(opens_fast),
 		T(opens_into_a_vlan),
