@@ -167,9 +167,15 @@ enum adit_reason deliver_route(struct deliver *d, struct frame *f, struct inner 
 
 bool fib_ask_bpf(void *self, const struct inner *in, struct adit_fib_answer *ret)
 {
-	uint8_t data[ETHERNET + IP_HEADER] = {0}, out[sizeof(data)];
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = data, .data_size_in = sizeof(data), .data_out = out,
-		    .data_size_out = sizeof(out), .repeat = 1);
+	uint8_t data[ETHERNET + IP_HEADER] = {0}, out[sizeof(data)] = {0};
+	struct bpf_test_run_opts run = {
+		.sz = sizeof(run),
+		.data_in = data,
+		.data_size_in = sizeof(data),
+		.data_out = out,
+		.data_size_out = sizeof(out),
+		.repeat = 1,
+	};
 
 	put16(data + 12, type_of(in));
 	memcpy(data + ETHERNET, in->ip, in->len < IP_HEADER ? in->len : IP_HEADER);

@@ -157,7 +157,7 @@ int xsk_port_open(struct xsk_pool *pool, const char *ifname, uint32_t ifindex, u
 		return -ENOMEM;
 
 	port->pool = pool;
-	strcpy(port->name, ifname);
+	memcpy(port->name, ifname, strlen(ifname));
 	port->ifindex = ifindex;
 	port->slot = slot;
 	port->queues = queues;
