@@ -48,6 +48,8 @@ struct host {
 	struct worker_shared *shared_worker;
 	struct host_shared *shared;
 	struct adit_host facts;
+	const struct conf *conf;
+	bool attached;
 };
 
 /* ---- finding ------------------------------------------------------------------------------- */
@@ -98,10 +100,11 @@ static int find_port_device(struct host *h, struct port *p)
 		err = link_get_index(p->link.lower, &lower);
 		if (err)
 			return err;
-		err = link_rx_vlan_offload_off(lower.name);
-		if (err)
-			log_warn("%s: tags stay hidden from XDP: %s", lower.name, strerror(-err));
 	}
+	/* A hidden tag would make frames of other VLANs look like this interface's own. */
+	err = link_rx_vlan_offload_off(lower.name);
+	if (err && err != -EOPNOTSUPP)
+		log_warn("%s: VLAN tags stay hidden from XDP: %s", lower.name, strerror(-err));
 	p->device = find_device(h, lower.ifindex);
 	if (!p->device) {
 		err = add_device(h, &lower, modes[p->conf->xdp], &p->device);
@@ -128,6 +131,11 @@ static int find_ports(struct host *h, const struct conf *conf)
 		}
 		p->conf = conf->interfaces[i];
 		err = link_get(p->conf->name, &p->link);
+		if (err == -ENODEV) {
+			log_warn("%s:%u:%u: there is no interface %s now; waiting for it", conf->path,
+				 p->conf->loc.line, p->conf->loc.col, p->conf->name);
+			continue;
+		}
 		if (err) {
 			log_error("%s:%u:%u: interface %s: %s", conf->path, p->conf->loc.line,
 				  p->conf->loc.col, p->conf->name,
@@ -187,21 +195,29 @@ static int allow_decrypted(const char *near)
 	if (link_sysctl_get("ipv4", "all", "rp_filter") == '1')
 		log_warn("net.ipv4.conf.all.rp_filter is 1 (strict): the kernel will drop decrypted packets; "
 			 "set it to 0 or 2");
-	if (link_sysctl_get("ipv4", "default", "forwarding") == '0')
-		log_warn("net.ipv4.ip_forward is 0: this host does not forward packets");
+	if (link_sysctl_get("ipv4", "all", "forwarding") == '0')
+		log_warn("net.ipv4.ip_forward is 0: this host does not forward IPv4");
+	if (link_sysctl_get("ipv6", "all", "forwarding") == '0')
+		log_warn("net.ipv6.conf.all.forwarding is 0: this host does not forward IPv6, decrypted "
+			 "packets included");
 	return 0;
 }
 
 static int make_internal(struct host *h, const char *instance, const struct conf *conf)
 {
-	char near[IFNAMSIZ], far[IFNAMSIZ];
+	char near[IFNAMSIZ], far[IFNAMSIZ], alias[64];
 	struct device *near_device, *far_device;
 	struct link l;
 	int err;
 
 	snprintf(near, sizeof(near), "%.12s0", instance);
 	snprintf(far, sizeof(far), "%.12s0x", instance);
-	err = link_make_pair(near, far, pair_mtu(conf));
+	snprintf(alias, sizeof(alias), "adit instance %.12s", instance);
+	err = link_make_pair(near, far, alias, pair_mtu(conf));
+	if (err == -EEXIST) {
+		log_error("a device %s exists and is not ours; choose another instance name", near);
+		return err;
+	}
 	if (!err)
 		err = link_tx_offload_off(near);
 	if (!err)
@@ -253,6 +269,14 @@ static void decide_fast_path(struct port *p, int looks, const char *looks_why)
 /* ---- telling the others
  * -------------------------------------------------------------------------------------- */
 
+/* What an enveloped packet may have: the configured or the device's, and never more than our frames hold. */
+static uint16_t port_mtu(const struct port *p)
+{
+	unsigned mtu = p->conf->mtu && p->conf->mtu < p->link.mtu ? p->conf->mtu : p->link.mtu;
+
+	return (uint16_t)(mtu < DEVICE_MTU_MAX ? mtu : DEVICE_MTU_MAX);
+}
+
 static int write_port(struct host *h, const struct port *p)
 {
 	struct adit_port m = {
@@ -260,7 +284,7 @@ static int write_port(struct host *h, const struct port *p)
 		.queues = p->device ? p->device->link.queues : 0,
 		.lower_ifindex = p->link.lower,
 		.vlan = p->link.vlan,
-		.mtu = (uint16_t)(p->conf->mtu && p->conf->mtu < p->link.mtu ? p->conf->mtu : p->link.mtu),
+		.mtu = port_mtu(p),
 		.role = p->conf->role == CONF_OUTSIDE ? ADIT_ROLE_OUTSIDE : ADIT_ROLE_INSIDE,
 	};
 
@@ -366,10 +390,60 @@ static int publish(struct host *h)
 	return err;
 }
 
-void host_refresh(struct host *h)
+/* Every configured interface is here with the ifindex that was found, or was not and is not there. */
+static bool still_same(const struct host *h)
+{
+	const struct port *p = h->ports;
+	size_t i;
+
+	for (i = 0; i < h->conf->n_interfaces; i++) {
+		unsigned now = if_nametoindex(h->conf->interfaces[i]->name), then = 0;
+
+		if (p < h->ports + h->n_ports && p->conf == h->conf->interfaces[i])
+			then = p++->link.ifindex;
+		if (now != then) {
+			log_warn("interface %s %s", h->conf->interfaces[i]->name,
+				 !now	? "is gone"
+				 : then ? "was made anew"
+					: "is there");
+			return false;
+		}
+	}
+	for (i = 0; i < FIRST_SLOT; i++)
+		if (if_nametoindex(h->devices[i].link.name) != h->devices[i].link.ifindex) {
+			log_error("somebody removed our device %s", h->devices[i].link.name);
+			return false;
+		}
+	return true;
+}
+
+static bool is_guarded(const struct host *h)
+{
+	unsigned i;
+
+	for (i = 0; i < h->n_ports; i++) {
+		const struct port *p = &h->ports[i];
+
+		if (p->conf->role == CONF_OUTSIDE && !programs_attached_tc(PROGRAM_EGRESS, p->link.ifindex))
+			return false;
+	}
+	for (i = FAR_SLOT; i < h->n_devices; i++)
+		if (!programs_attached_xdp(h->devices[i].link.ifindex))
+			return false;
+	return true;
+}
+
+bool host_refresh(struct host *h)
 {
 	unsigned i;
 	int err;
+
+	if (!still_same(h))
+		return false;
+	if (h->attached && !is_guarded(h)) {
+		log_error("somebody took our programs off an interface; they are put back");
+		host_attach(h);
+	}
 
 	for (i = 0; i < h->n_devices; i++)
 		link_get_index(h->devices[i].link.ifindex, &h->devices[i].link);
@@ -378,6 +452,7 @@ void host_refresh(struct host *h)
 	err = publish(h);
 	if (err)
 		log_error("the maps cannot be written: %s", strerror(-err));
+	return true;
 }
 
 const struct host_shared *host_shared(const struct host *h)
@@ -547,6 +622,7 @@ int host_attach(struct host *h)
 	for (i = FIRST_SLOT; i < h->n_devices && !err; i++)
 		err = attach_device(h, &h->devices[i]);
 	if (!err) {
+		h->attached = true;
 		tell_readers(h);
 		forget_others(h);
 	}
@@ -571,6 +647,7 @@ int host_open(const char *instance, const struct conf *conf, struct programs *pr
 	if (!h)
 		return err;
 	h->programs = programs;
+	h->conf = conf;
 	h->shared = shared_page(sizeof(*h->shared));
 	h->shared_worker = shared_page(sizeof(*h->shared_worker));
 	if (!h->shared || !h->shared_worker)

@@ -29,7 +29,9 @@ void host_close_xsk(struct host *h);
 void host_worker_setup(const struct host *h, struct worker_setup *setup);
 
 int host_attach(struct host *h);
-void host_refresh(struct host *h);
+/* Programs that somebody took away are put back.  False: the host is no longer the one that was opened (a
+ * configured interface came, went or was made anew, or the internal pair is gone): open it again. */
+bool host_refresh(struct host *h);
 
 /* The page for `adit show interface`. */
 const struct host_shared *host_shared(const struct host *h);

@@ -93,6 +93,9 @@ static int read_link(const struct nlmsghdr *nlh, void *self)
 			if (mnl_attr_get_payload_len(a) == sizeof(l->mac))
 				memcpy(l->mac, mnl_attr_get_payload(a), sizeof(l->mac));
 			break;
+		case IFLA_IFALIAS:
+			snprintf(l->alias, sizeof(l->alias), "%s", mnl_attr_get_str(a));
+			break;
 		case IFLA_LINK:
 			below = mnl_attr_get_u32(a);
 			break;
@@ -171,7 +174,7 @@ int link_get_index(unsigned ifindex, struct link *ret)
 	return get(nlh, ret);
 }
 
-int link_delete(const char *name)
+static int delete_link(const char *name)
 {
 	char buf[512];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
@@ -182,7 +185,7 @@ int link_delete(const char *name)
 	return ask(nlh, NULL, NULL);
 }
 
-static int set_up(const char *name)
+static int set_up(const char *name, const char *alias)
 {
 	char buf[512];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
@@ -192,6 +195,7 @@ static int set_up(const char *name)
 	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
 	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	mnl_attr_put_strz(nlh, IFLA_IFALIAS, alias);
 	return ask(nlh, NULL, NULL);
 }
 
@@ -202,7 +206,7 @@ static void keep_quiet(const char *name)
 	link_sysctl("ipv6", name, "addr_gen_mode", "1");
 }
 
-int link_make_pair(const char *near, const char *far, unsigned mtu)
+int link_make_pair(const char *near, const char *far, const char *alias, unsigned mtu)
 {
 	char buf[1024];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
@@ -210,8 +214,11 @@ int link_make_pair(const char *near, const char *far, unsigned mtu)
 	struct link old;
 	int err;
 
-	if (link_get(near, &old) == 0)
-		link_delete(near);
+	if (link_get(near, &old) == 0) {
+		if (strcmp(old.alias, alias))
+			return -EEXIST;
+		delete_link(near);
+	}
 	nlh->nlmsg_type = RTM_NEWLINK;
 	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
 	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
@@ -232,8 +239,8 @@ int link_make_pair(const char *near, const char *far, unsigned mtu)
 		return err;
 	keep_quiet(near);
 	keep_quiet(far);
-	err = set_up(near);
-	return err ? err : set_up(far);
+	err = set_up(near, alias);
+	return err ? err : set_up(far, alias);
 }
 
 int link_tx_offload_off(const char *name)
@@ -299,7 +306,7 @@ int link_sysctl_get(const char *family, const char *name, const char *key)
 
 int link_watch(void)
 {
-	struct sockaddr_nl to = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	struct sockaddr_nl to = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK | RTMGRP_TC};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), err;
 
 	if (fd < 0)
@@ -312,15 +319,11 @@ int link_watch(void)
 	return fd;
 }
 
-unsigned link_changed(int fd)
+void link_drain(int fd)
 {
-	static char buf[MESSAGE_MAX];
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
-	ssize_t n;
+	char buf[8192];
 
-	/* The kernel sends each change of a link as a datagram of its own. */
-	while ((n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
-		if (mnl_nlmsg_ok(nlh, (int)n) && nlh->nlmsg_type == RTM_NEWLINK)
-			return (unsigned)((const struct ifinfomsg *)mnl_nlmsg_get_payload(nlh))->ifi_index;
-	return 0;
+	/* ENOBUFS (we missed some) also only means: look. */
+	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == ENOBUFS)
+		;
 }

@@ -17,15 +17,16 @@ struct link {
 	uint16_t type; /* ARPHRD_* */
 	uint8_t mac[6];
 	bool up;
+	char alias[64]; /* "ip link set NAME alias TEXT" */
 };
 
 /* 0, -ENODEV or another -errno. */
 int link_get(const char *name, struct link *ret);
 int link_get_index(unsigned ifindex, struct link *ret);
 
-/* A veth pair, both ends up, without IPv6 chatter; what exists under these names is replaced. */
-int link_make_pair(const char *near, const char *far, unsigned mtu);
-int link_delete(const char *name);
+/* A veth pair, both ends up, without IPv6 chatter.  A pair of that name with that alias is an earlier one of
+ * ours and is replaced; anything else of that name stays: -EEXIST. */
+int link_make_pair(const char *near, const char *far, const char *alias, unsigned mtu);
 
 /* The kernel then segments and sums what it sends through the device. */
 int link_tx_offload_off(const char *name);
@@ -39,9 +40,8 @@ int link_sysctl(const char *family, const char *name, const char *key, const cha
 /* First character of the value, or -errno. */
 int link_sysctl_get(const char *family, const char *name, const char *key);
 
-/* A socket that becomes readable when a device changes; link_changed reads one batch away and says the
- * ifindex of a device that changed, 0 when nothing is left. */
+/* A socket that becomes readable when a device, or what hangs on it at TC, changes; link_drain empties it. */
 int link_watch(void);
-unsigned link_changed(int fd);
+void link_drain(int fd);
 
 #endif

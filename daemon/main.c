@@ -21,10 +21,12 @@ static const char usage[] =
 	"  -i, --instance NAME  several can run on one machine; \"adit\" if not given\n"
 	"  SIGHUP reads the configuration again, SIGTERM ends.\n";
 
+#define INSTANCE_MAX 12 /* "NAME0x" is a device name */
+
 /* The name goes into paths and device names. */
 static bool valid_instance(const char *name)
 {
-	return *name && strlen(name) <= 32 &&
+	return *name && strlen(name) <= INSTANCE_MAX &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
 		       strlen(name);
 }

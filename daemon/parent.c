@@ -115,6 +115,9 @@ static int run_worker(struct parent *p)
 		.fib_fd = programs_fd(p->programs, PROGRAM_FIB),
 	};
 
+	const int keep[] = {setup.reasons_fd, setup.sa_stats_fd, setup.fib_fd};
+
+	programs_keep_fds(p->programs, keep, sizeof(keep) / sizeof(*keep));
 	host_worker_setup(p->host, &setup);
 	close_fd(&p->ike_worker[0]);
 	close_fd(&p->ike_parent[0]);
@@ -153,10 +156,12 @@ static int run_ike(struct parent *p)
 		{"sa_stats",	     &setup.fds.sa_stats	},
 		{"events",	   &setup.fds.events	    },
 	};
+	int keep[sizeof(maps) / sizeof(*maps)];
 	size_t i;
 
 	for (i = 0; i < sizeof(maps) / sizeof(*maps); i++)
-		*maps[i].fd = programs_map_fd(p->programs, maps[i].map);
+		keep[i] = *maps[i].fd = programs_map_fd(p->programs, maps[i].map);
+	programs_keep_fds(p->programs, keep, sizeof(keep) / sizeof(*keep));
 	memcpy(setup.sockets, p->ike_sockets, sizeof(setup.sockets));
 	/* A socket's rings mapped here would keep it alive after the worker's end. */
 	host_close_xsk(p->host);
@@ -254,6 +259,7 @@ static void stop_child(struct parent *p, int which, int sig, int patience_ms)
 	uint64_t until = now_ms() + (uint64_t)patience_ms;
 	int status;
 
+	c->restart_at_ms = 0;
 	if (!c->pid)
 		return;
 	kill(c->pid, sig);
@@ -324,6 +330,16 @@ static void reload(struct parent *p)
 	conf_free(fresh);
 	if (start_all(p))
 		log_error("nor can that one; what it protects stays blocked");
+}
+
+/* The same configuration on a host that has changed. */
+static void open_again(struct parent *p)
+{
+	stop_all(p);
+	if (start_all(p)) {
+		stop_all(p);
+		log_error("%s cannot be put in force now; trying again", p->config);
+	}
 }
 
 /* ---- loop
@@ -407,12 +423,14 @@ static void loop(struct parent *p)
 		if (n > 0 && fds[1].revents)
 			on_message(p);
 		if (n > 0 && fds[2].revents)
-			while (link_changed(p->link_fd))
-				;
+			link_drain(p->link_fd);
 		if (n > 0 && fds[3].revents)
 			netfilter_drain(p->netfilter_fd);
-		if (p->host && (n == 0 || (n > 0 && (fds[2].revents || fds[3].revents))))
-			host_refresh(p->host);
+		if (!p->host && n == 0)
+			open_again(p);
+		else if (p->host && (n == 0 || (n > 0 && (fds[2].revents || fds[3].revents))) &&
+			 !host_refresh(p->host))
+			open_again(p);
 		restart_due(p);
 	}
 }

@@ -24,7 +24,7 @@
 #define PINS	    BPFFS "/adit"
 #define OURS	    "adit_" /* how the names of our programs begin */
 #define TC_HANDLE   1
-#define TC_PRIORITY 0xad17
+#define TC_PRIORITY 1 /* the first: a filter in front of ours could let packets go unseen */
 
 struct programs {
 	struct adit_bpf *skel;
@@ -168,6 +168,31 @@ int programs_fd(const struct programs *p, enum program which)
 	return bpf_program__fd(all[which]);
 }
 
+static bool is_among_fds(int fd, const int *fds, unsigned n)
+{
+	while (n--)
+		if (fds[n] == fd)
+			return true;
+	return false;
+}
+
+void programs_keep_fds(struct programs *p, const int *fds, unsigned n)
+{
+	struct bpf_program *prog;
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, p->skel->obj)
+	{
+		if (bpf_map__fd(map) >= 0 && !is_among_fds(bpf_map__fd(map), fds, n))
+			close(bpf_map__fd(map));
+	}
+	bpf_object__for_each_program(prog, p->skel->obj)
+	{
+		if (bpf_program__fd(prog) >= 0 && !is_among_fds(bpf_program__fd(prog), fds, n))
+			close(bpf_program__fd(prog));
+	}
+}
+
 /* ---- facts of this host -------------------------------------------------------------------- */
 
 static int update(int fd, const void *key, const void *value)
@@ -274,12 +299,31 @@ int programs_attach_tc(struct programs *p, enum program which, __u32 ifindex)
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = tc_point(which));
 	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = programs_fd(p, which), .handle = TC_HANDLE,
 		    .priority = TC_PRIORITY, .flags = BPF_TC_F_REPLACE);
+	LIBBPF_OPTS(bpf_tc_opts, now, .handle = TC_HANDLE, .priority = TC_PRIORITY);
 	int err;
 
 	err = bpf_tc_hook_create(&hook);
 	if (err && err != -EEXIST)
 		return err;
+	if (bpf_tc_query(&hook, &now) == 0 && !is_ours(now.prog_id))
+		return -EBUSY;
 	return bpf_tc_attach(&hook, &opts);
+}
+
+bool programs_attached_xdp(__u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, now);
+
+	return bpf_xdp_query((int)ifindex, 0, &now) == 0 && ((now.drv_prog_id && is_ours(now.drv_prog_id)) ||
+							     (now.skb_prog_id && is_ours(now.skb_prog_id)));
+}
+
+bool programs_attached_tc(enum program which, __u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = tc_point(which));
+	LIBBPF_OPTS(bpf_tc_opts, now, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+
+	return bpf_tc_query(&hook, &now) == 0 && is_ours(now.prog_id);
 }
 
 /* ---- leaving ----------------------------------------------------------------------------------------------

@@ -25,6 +25,9 @@ void programs_free(struct programs *p);
 int programs_map_fd(const struct programs *p, const char *map);
 int programs_fd(const struct programs *p, enum program which);
 
+/* In a child: every descriptor of a map or program that is not among these is closed. */
+void programs_keep_fds(struct programs *p, const int *fds, unsigned n);
+
 int programs_set_host(struct programs *p, const struct adit_host *host);
 int programs_set_port(struct programs *p, __u32 ifindex, const struct adit_port *port);
 /* Interfaces of an earlier configuration that are not among these lose programs and entry. */
@@ -37,6 +40,9 @@ int programs_attach_xdp(struct programs *p, enum program which, __u32 ifindex, e
 			bool *native);
 /* PROGRAM_EGRESS; and PROGRAM_INGRESS on a policy interface without Ethernet, which XDP cannot guard. */
 int programs_attach_tc(struct programs *p, enum program which, __u32 ifindex);
+/* Is it still there?  An administrator's tool may have taken it away. */
+bool programs_attached_xdp(__u32 ifindex);
+bool programs_attached_tc(enum program which, __u32 ifindex);
 
 /* Every program and pin of the instance, whoever started it.  Protected traffic is then not protected. */
 int programs_unload(const char *instance);

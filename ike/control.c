@@ -236,6 +236,9 @@ static void on_readable(struct bufferevent *bev, void *self)
 	size_t len;
 	char *line;
 
+	if (cl->peer || cl->closing)
+		return; /* one request, one answer */
+
 	line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
 	if (!line) {
 		if (evbuffer_get_length(in) >= REQUEST_MAX)

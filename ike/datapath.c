@@ -211,18 +211,15 @@ static int put_rule(struct datapath *dp, uint32_t set, uint32_t *n, const struct
 	struct adit_spd_key key = {.set = set, .position = *n};
 	struct adit_hits *none;
 	struct adit_rule rule;
-	int err;
 
 	if (*n >= ADIT_RULES_MAX)
 		return -E2BIG;
 	fill_rule(r, ifindex, family, &rule);
+	/* Without this entry the rule works all the same, only uncounted. */
 	none = calloc((size_t)dp->cpus, sizeof(*none));
-	if (!none)
-		return -ENOMEM;
-	err = bpf_map_update_elem(dp->fds.rule_hits, &r->id, none, BPF_NOEXIST);
+	if (none)
+		bpf_map_update_elem(dp->fds.rule_hits, &r->id, none, BPF_NOEXIST);
 	free(none);
-	if (err && errno != EEXIST)
-		return -errno;
 	if (bpf_map_update_elem(dp->fds.spd, &key, &rule, BPF_ANY))
 		return -errno;
 	++*n;
@@ -236,7 +233,7 @@ static int put_policy(struct datapath *dp, uint32_t set, uint32_t *n, const stru
 	int err;
 
 	if (!ifindex)
-		return -ENODEV;
+		return 0; /* the parent waits for it and then starts us anew */
 	for (i = 0; i < iface->policy->n_rules; i++) {
 		const struct conf_rule *r = &dp->conf->rules[iface->policy->first_rule + i];
 
@@ -254,6 +251,31 @@ static int put_policy(struct datapath *dp, uint32_t set, uint32_t *n, const stru
 	return 0;
 }
 
+static bool is_rule(const struct conf *conf, uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; i < conf->n_rules; i++)
+		if (conf->rules[i].id == id)
+			return true;
+	return false;
+}
+
+/* The map outlives configurations, and would fill up with the counters of rules that are no more. */
+static void forget_hits(struct datapath *dp)
+{
+	uint32_t id = 0, next, *at = NULL;
+
+	while (bpf_map_get_next_key(dp->fds.rule_hits, at, &next) == 0) {
+		if (!is_rule(dp->conf, next)) {
+			bpf_map_delete_elem(dp->fds.rule_hits, &next);
+			continue;
+		}
+		id = next;
+		at = &id;
+	}
+}
+
 int datapath_write_rules(struct datapath *dp)
 {
 	uint32_t set = !dp->state.set, n = 0, old;
@@ -261,6 +283,7 @@ int datapath_write_rules(struct datapath *dp)
 	size_t i;
 	int err;
 
+	forget_hits(dp);
 	for (i = 0; i < dp->conf->n_interfaces; i++) {
 		if (!dp->conf->interfaces[i]->policy)
 			continue;
@@ -475,11 +498,23 @@ static int write_sa_in(struct datapath *dp, const struct child_sa *c, const stru
 	return bpf_map_update_elem(dp->fds.sa_in, &c->spi_in, &in, BPF_ANY) ? -errno : 0;
 }
 
+static bool remote_in_use(const struct datapath *dp, const struct slot *but)
+{
+	unsigned i;
+
+	for (i = 0; i < ADIT_SAS_MAX / 2; i++)
+		if (&dp->slots[i] != but && dp->slots[i].index_out &&
+		    !memcmp(&dp->slots[i].out.remote, &but->out.remote, sizeof(but->out.remote)))
+			return true;
+	return false;
+}
+
 static int write_sa_out(struct datapath *dp, const struct child_sa *c, struct slot *s)
 {
 	const struct suite_row *row = &suites[s->suite];
 	struct adit_sa_out *o = &s->out;
 	struct adit_peer peer = {0};
+	struct adit_addr remote;
 
 	o->index = s->index_out;
 	o->spi = c->spi_out;
@@ -489,8 +524,11 @@ static int write_sa_out(struct datapath *dp, const struct child_sa *c, struct sl
 	o->align = row->align;
 	o->local_port = c->local.port;
 	o->remote_port = c->remote.port;
+	to_map_addr(&c->remote.addr, &remote);
+	if (memcmp(&remote, &o->remote, sizeof(remote)) && !remote_in_use(dp, s))
+		bpf_map_delete_elem(dp->fds.peers, &o->remote); /* the peer moved */
 	to_map_addr(&c->local.addr, &o->local);
-	to_map_addr(&c->remote.addr, &o->remote);
+	o->remote = remote;
 	/* Selectors beyond what the map holds are not offered to packets: they are dropped, never sent
 	 * outside. */
 	o->locals = to_selectors(c->local_ts, c->n_local, o->local_ts, ADIT_TS_MAX);
@@ -506,6 +544,16 @@ static int write_sa_out(struct datapath *dp, const struct child_sa *c, struct sl
 	return 0;
 }
 
+static void free_index(struct datapath *dp, uint32_t *index)
+{
+	if (!*index)
+		return;
+	tell_worker_id(dp, ADIT_MSG_SA_DEL, *index);
+	dp->index_used[*index] = false;
+	*index = 0;
+}
+
+/* On failure nothing of it is left. */
 static int install_in(struct datapath *dp, const struct child_sa *c, struct slot *s)
 {
 	int err;
@@ -513,8 +561,13 @@ static int install_in(struct datapath *dp, const struct child_sa *c, struct slot
 	s->index_in = alloc_index(dp);
 	if (!s->index_in)
 		return -ENOSPC;
+	s->last_ns = dp->stats[s->index_in].last_ns; /* of the SA that had this index before */
 	err = add_to_worker(dp, c, s, s->index_in, ADIT_IN);
-	return err ? err : write_sa_in(dp, c, s);
+	if (!err)
+		err = write_sa_in(dp, c, s);
+	if (err)
+		free_index(dp, &s->index_in);
+	return err;
 }
 
 static int install_out(struct datapath *dp, const struct child_sa *c, struct slot *s)
@@ -528,6 +581,8 @@ static int install_out(struct datapath *dp, const struct child_sa *c, struct slo
 		if (!s->index_out)
 			return -ENOSPC;
 		err = add_to_worker(dp, c, s, s->index_out, ADIT_OUT);
+		if (err)
+			free_index(dp, &s->index_out);
 	}
 	if (!err)
 		err = write_sa_out(dp, c, s);
@@ -547,29 +602,12 @@ int datapath_install(struct datapath *dp, const struct child_sa *c, enum ike_dir
 		return -EPROTONOSUPPORT;
 	set_sizes(dp, c, s);
 	err = dir == IKE_IN ? install_in(dp, c, s) : install_out(dp, c, s);
+	if (err && !s->index_in && !s->index_out)
+		memset(s, 0, sizeof(*s));
 	if (err)
 		log_error("%s: %s SA not installed: %s", c->name, dir == IKE_IN ? "inbound" : "outbound",
 			  strerror(-err));
 	return err;
-}
-
-static void free_index(struct datapath *dp, uint32_t index)
-{
-	if (!index)
-		return;
-	tell_worker_id(dp, ADIT_MSG_SA_DEL, index);
-	dp->index_used[index] = false;
-}
-
-static bool remote_in_use(const struct datapath *dp, const struct slot *but)
-{
-	unsigned i;
-
-	for (i = 0; i < ADIT_SAS_MAX / 2; i++)
-		if (&dp->slots[i] != but && dp->slots[i].index_out &&
-		    !memcmp(&dp->slots[i].out.remote, &but->out.remote, sizeof(but->out.remote)))
-			return true;
-	return false;
 }
 
 void datapath_remove(struct datapath *dp, const struct child_sa *c)
@@ -588,8 +626,8 @@ void datapath_remove(struct datapath *dp, const struct child_sa *c)
 			bpf_map_delete_elem(dp->fds.peers, &s->out.remote);
 		new_generation(dp);
 	}
-	free_index(dp, s->index_in);
-	free_index(dp, s->index_out);
+	free_index(dp, &s->index_in);
+	free_index(dp, &s->index_out);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -648,7 +686,8 @@ void datapath_each_used(struct datapath *dp, void (*used)(void *self, uint32_t s
 		if (last == s->last_ns)
 			continue;
 		s->last_ns = last;
-		used(self, s->spi_in);
+		if (last)
+			used(self, s->spi_in);
 	}
 }
 

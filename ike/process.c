@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -51,20 +52,24 @@ static const struct confine_call calls[] = {
 	{.name = "epoll_ctl"   },
 	{.name = "poll"  },
 	{.name = "ppoll" },
-	{.name = "bpf"    }, /* maps, by descriptors it was given */
+ /* maps, by descriptors it was given: look up, update, delete, next key are commands 1 to 4 */
+	{.name = "bpf",	.arg = 0, .mask = ~0ull, .value = 1},
+	{.name = "bpf",		.arg = 0, .mask = ~0ull, .value = 2},
+	{.name = "bpf",		.arg = 0, .mask = ~0ull, .value = 3},
+	{.name = "bpf",		.arg = 0, .mask = ~0ull, .value = 4},
 	{.name = "getrandom"	    },
-	{.name = "clock_gettime"	},
-	{.name = "gettimeofday"	       },
-	{.name = "brk"    }, /* memory */
-	{.name = "mmap"},
-	{.name = "munmap" },
-	{.name = "mremap"		 },
+	{.name = "clock_gettime"			},
+	{.name = "gettimeofday"     },
+	{.name = "brk"	      }, /* memory */
+	{.name = "mmap",		 .arg = 2, .mask = PROT_EXEC, .value = 0},
+	{.name = "munmap"	 },
+	{.name = "mremap"			 },
 	{.name = "madvise"	  },
-	{.name = "futex"	},
+	{.name = "futex"		},
 	{.name = "getpid"	 },
-	{.name = "exit_group"	     },
-	{.name = "exit"	       },
-	{.name = "rt_sigreturn"       },
+	{.name = "exit_group"},
+	{.name = "exit" },
+	{.name = "rt_sigreturn"	       },
 	{.name = "rt_sigprocmask"	 },
 	{.name = "restart_syscall"	  },
 };
