@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The protocol as rows.  A message meets the first row of its state and exchange whose needed payloads it has
  * and whose forbidden ones it lacks; other payloads are ignored, as peers send more than we know (a MikroTik
- * puts CP into rekeys).  "then" is where the SA stands afterwards unless the handler says otherwise. */
+ * puts CP into rekeys).  "then" is where the SA stands afterwards unless the handler says otherwise; an end is
+ * never a row's to name, as sa_end has work to do (drop_ike asks for it). */
 #include "sa.h"
 
 #define B(type) MSG_BIT(PL_##type)
@@ -18,7 +19,7 @@ static const struct step steps[] = {
 
 	{SA_HALF_OPEN, EXCH_AUTH,  REQ, B(IDI) | B(AUTH) | B(SA) | B(TSI) | B(TSR), B(EAP),  answer_auth,    SA_UP},
 	{SA_AUTH_SENT, EXCH_AUTH,  RSP, B(IDR) | B(AUTH),                   B(EAP),          heard_auth,     SA_UP},
-	{SA_AUTH_SENT, EXCH_AUTH,  RSP, B(NOTIFY),                          B(AUTH) | B(SA), heard_auth_no,  SA_GONE},
+	{SA_AUTH_SENT, EXCH_AUTH,  RSP, B(NOTIFY),                          B(AUTH) | B(SA), heard_auth_no,  SA_AUTH_SENT},
 
 	{SA_UP,        EXCH_CHILD, REQ, CHILD,                              B(DELETE),       answer_child,   SA_UP},
 	{SA_UP,        EXCH_CHILD, REQ, B(SA) | B(NONCE),                   B(DELETE),       answer_rekey,   SA_UP},

@@ -85,6 +85,10 @@ static int env_child_install(void *self, const struct child_sa *c, enum ike_dire
 		/* Never before inbound, and from then on it is the one that carries. */
 		assert_non_null(k);
 		assert_true(k->in);
+		if (e->fail_out) {
+			e->fail_out--;
+			return -ENOSPC;
+		}
 		k->out = true;
 		k->out_seq = ++e->pair->seq;
 		return 0;
@@ -141,9 +145,11 @@ static void env_event(void *self, const struct ike_event *ev)
 	}
 	switch (ev->kind) {
 	case IKE_EVENT_SENT:
+		e->sent++;
 		e->retransmits += ev->retransmit > 0;
 		break;
 	case IKE_EVENT_RECEIVED:
+		e->received++;
 		break;
 	case IKE_EVENT_UP:
 		e->ups++;

@@ -30,6 +30,8 @@ struct end {
 	struct kid kids[KIDS_MAX];
 	unsigned n_kids;
 	int fail_install; /* this many of the next IKE_IN fail */
+	int fail_out;	  /* and of the next IKE_OUT */
+	unsigned sent, received; /* events of messages */
 	unsigned ups, downs, child_ups, child_downs, failures, retransmits, keepalives, moved;
 	enum ike_reason why;	   /* of the last failure */
 	enum ike_reason child_why; /* of the last child that went */
