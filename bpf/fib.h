@@ -52,7 +52,8 @@ static __always_inline int answer_fib(struct xdp_md *ctx, struct packet *p)
 		port = bpf_map_lookup_elem(&ports, &ifindex);
 		if (port) {
 			answer.vlan = port->vlan;
-			if (port->flags & ADIT_PORT_FAST_PATH)
+			/* By a policy interface it leaves through the kernel: adit_egress has to see it. */
+			if (port->role == ADIT_ROLE_INSIDE && port->flags & ADIT_PORT_FAST_PATH)
 				answer.slot = port->slot;
 		}
 	}

@@ -87,6 +87,26 @@ static void tells_slots_and_tags(void **state)
 	assert_int_equal(a.slot, ADIT_NO_SLOT);
 }
 
+/* What was decrypted and leaves by a policy interface again (hub and spoke, full tunnel) must meet
+ * adit_egress there, however fast that port is: the route is told, a slot is not. */
+static void gives_no_slot_outside(void **state)
+{
+	struct adit_fib_answer a;
+	struct frame f;
+	int v6;
+
+	bed_needed(state);
+	bed_reset(NULL);
+	assert_true(bed_port_get(bed.wan).flags & ADIT_PORT_FAST_PATH);
+	for (v6 = 0; v6 < 2; v6++) {
+		f = question(v6 ? LAN6 : LAN4, v6 ? FAR6 : FAR4);
+		assert_int_equal(ask(&f, &a), XDP_PASS);
+		assert_int_equal(a.result, BPF_FIB_LKUP_RET_SUCCESS);
+		assert_int_equal(a.ifindex, bed.wan);
+		assert_int_equal(a.slot, ADIT_NO_SLOT);
+	}
+}
+
 static void tells_what_is_no_forward(void **state)
 {
 	static const struct {
@@ -150,9 +170,8 @@ static void needs_no_privilege(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_the_inside),
-		cmocka_unit_test(tells_slots_and_tags),
-		cmocka_unit_test(tells_what_is_no_forward),
+		cmocka_unit_test(finds_the_inside),	 cmocka_unit_test(tells_slots_and_tags),
+		cmocka_unit_test(gives_no_slot_outside), cmocka_unit_test(tells_what_is_no_forward),
 		cmocka_unit_test(needs_no_privilege),
 	};
 
