@@ -207,6 +207,7 @@ static bool pick_all(const struct ike_proposal *ours, const struct offer *o, str
 		.integ = integ.id,
 		.dh = dh.id,
 		.esn = esn.id == 1,
+		.esn_offered = type_in_offer(o, TR_ESN),
 	};
 	return true;
 }
@@ -323,7 +324,7 @@ void proposal_write_chosen(struct chain *c, const struct suite *s, const void *s
 		add(&p, TR_INTEG, s->integ, 0);
 	if (s->dh)
 		add(&p, TR_DH, s->dh, 0);
-	if (s->protocol != PROTO_IKE)
+	if (s->esn_offered)
 		add(&p, TR_ESN, s->esn, 0);
 	chain_open(c, PL_SA);
 	put_proposal(&c->w, &p, s->number, s->protocol, (struct span){spi, spi_len}, true);

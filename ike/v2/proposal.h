@@ -11,6 +11,7 @@ struct suite {
 	uint8_t protocol, number;
 	uint16_t encr, encr_bits, prf, integ, dh; /* 0 where there is none */
 	bool esn;
+	bool esn_offered; /* the type was named: an answer has to name it too, and only then */
 };
 
 /* A list as we are configured to offer or accept it. */

@@ -210,8 +210,10 @@ static void proposal_rows(void **state)
 		}
 		if (err)
 			continue;
-		struct suite want = {picks[i].protocol, picks[i].number, picks[i].encr, picks[i].bits,
-				     picks[i].prf,	picks[i].integ,	 picks[i].dh,	picks[i].esn};
+		struct suite want = {
+			picks[i].protocol, picks[i].number, picks[i].encr,
+			picks[i].bits,	   picks[i].prf,    picks[i].integ,
+			picks[i].dh,	   picks[i].esn,    strchr(picks[i].theirs, 'N') != NULL};
 		assert_memory_equal(&s, &want, sizeof(s));
 		/* The answer is one the initiator takes, and only with the number it gave. */
 		chain_begin(&c, buf, sizeof(buf));

@@ -223,6 +223,34 @@ static void odd_children(void **state)
 	pair_stop(&p);
 }
 
+/* A proposal without the ESN type is answered without it: an answer holds one transform of each type that was
+ * offered and nothing else (RFC 7296 3.3.6).  Offered, it is answered. */
+static void esn_not_offered(void **state)
+{
+	char text[PROPOSAL_TEXT_MAX];
+	struct proposals ours;
+	struct msg m;
+	int with;
+
+	(void)state;
+	for (with = 0; with < 2; with++) {
+		up();
+		plan_proposal(&ours.p[0], with ? "E20/128D31N0" : "E20/128D31");
+		ours.protocol = PROTO_ESP;
+		ours.n = 1;
+		proposals_write(fresh(), &ours, "abcd", 4);
+		chain_add(&chain, PL_NONCE, buf, 32);
+		chain_ke(&chain, 31, (uint8_t[32]){9}, 32);
+		ts_write(&chain, PL_TSI, plan.child[0][0].local, 1);
+		ts_write(&chain, PL_TSR, plan.child[0][0].remote, 1);
+		assert_true(say(EXCH_CHILD, 2, &chain, &m));
+		assert_null(msg_error(&m));
+		proposal_offer_text(m.sa, text);
+		assert_string_equal(text, with ? "aes-gcm-16-128/x25519/no-esn" : "aes-gcm-16-128/x25519");
+		pair_stop(&p);
+	}
+}
+
 /* One child, replaced twice by the peer (strongSwan #2945): the second one is told to wait. */
 static void rekeyed_twice(void **state)
 {
@@ -346,6 +374,7 @@ int main(void)
 		cmocka_unit_test(notifies_in_requests),
 		cmocka_unit_test(odd_deletes),
 		cmocka_unit_test(odd_children),
+		cmocka_unit_test(esn_not_offered),
 		cmocka_unit_test(rekeyed_twice),
 		cmocka_unit_test(before_auth),
 		cmocka_unit_test(bad_proofs),
