@@ -90,11 +90,17 @@ static __always_inline __u32 take_fragment(void *ctx, const struct packet *p, __
 	__u8 protocol = p->key.protocol;
 	bool ike = p->key.local_port == IKE_PORT || p->key.local_port == IKE_NATT_PORT;
 
-	if (protocol == IPPROTO_ESP)
-		return ADIT_PASS_FRAGMENT;
-	if (protocol == IPPROTO_UDP && (p->fragment == FRAGMENT_LATER || ike))
+	if (protocol == IPPROTO_ESP || (protocol == IPPROTO_UDP && (p->fragment == FRAGMENT_LATER || ike)))
 		return pass_ours(ctx, p, ADIT_PASS_FRAGMENT, how);
 	return front_recheck(p) == ADIT_DROP_FRONT_RECHECK ? ADIT_DROP_FRONT_RECHECK : ADIT_PASS_FRAGMENT;
+}
+
+/* Not for us.  Any octets may be sent to port 4500 or as protocol 50: policy judges them like all others. */
+static __always_inline __u32 transit_esp(const struct packet *p)
+{
+	__u32 recheck = front_recheck(p);
+
+	return is_pass(recheck) ? ADIT_PASS_TRANSIT_ESP : recheck;
 }
 
 /* ESP whose SPI is not ours: on its way through, or for us and lost. */
@@ -105,7 +111,7 @@ __noinline int refuse_spi(struct xdp_md *ctx, const struct packet *p, struct esp
 	if (!p || !esp)
 		return ADIT_DROP_MALFORMED;
 	if (!is_for_us(ctx, p, 0))
-		return ADIT_PASS_TRANSIT_ESP;
+		return transit_esp(p);
 	if (!limit_allows(LIMIT_UNKNOWN_SPI, UNKNOWN_SPI_WINDOW_NS, 1))
 		return ADIT_DROP_UNKNOWN_SPI;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);

@@ -304,6 +304,32 @@ static void passes_transit_esp(void **state)
 	expect(&f, XDP_PASS, ADIT_PASS_TRANSIT_ESP);
 }
 
+/* What only looks like ESP is clear text like any other when it is for a host that policy protects. */
+static void rechecks_transit_esp(void **state)
+{
+	struct frame f;
+
+	bed_needed(state);
+	esp_in_udp(&f, FAR4, LAN4, 0xdeadbeef, 64);
+	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
+	esp_in_udp(&f, FAR6, LAN6, 0xdeadbeef, 64);
+	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
+	esp(&f, FAR4, LAN4, SPI, 64);
+	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
+	put16(f.b + 20, 0x2000); /* in pieces too */
+	frame_fix_ip(&f);
+	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
+	put16(f.b + 20, 0x00b9);
+	frame_fix_ip(&f);
+	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
+	/* a rule covers peer and us; ESP for us is never clear text, whole or not */
+	esp(&f, PEER4, OUR4, 0xdeadbeef, 64);
+	expect(&f, XDP_DROP, ADIT_DROP_UNKNOWN_SPI);
+	put16(f.b + 20, 0x00b9);
+	frame_fix_ip(&f);
+	expect(&f, XDP_PASS, ADIT_PASS_FRAGMENT);
+}
+
 static void refuses_bad_lengths(void **state)
 {
 	struct frame f;
@@ -566,6 +592,7 @@ int main(void)
 		cmocka_unit_test_setup(takes_keepalives, fixture),
 		cmocka_unit_test_setup(refuses_unknown_spi, fixture),
 		cmocka_unit_test_setup(passes_transit_esp, fixture),
+		cmocka_unit_test_setup(rechecks_transit_esp, fixture),
 		cmocka_unit_test_setup(refuses_bad_lengths, fixture),
 		cmocka_unit_test_setup(leaves_fragments_to_the_kernel, fixture),
 		cmocka_unit_test_setup(rechecks_clear_text, fixture),
