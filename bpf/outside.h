@@ -64,8 +64,8 @@ static __always_inline __u32 front_recheck(const struct packet *p)
 	if (p->key.family == 6 && (is_v6_link_local(&p->key.remote) || is_v6_link_local(&p->key.local) ||
 				   is_v6_group(&p->key.local)))
 		return ADIT_PASS_CLEAR;
-	if (p->key.family == 4 && (is_v4_group(&p->key.local) || is_v4_link_local(&p->key.local) ||
-				   is_v4_link_local(&p->key.remote)))
+	/* No exemption for 169.254/16: unlike fe80::/10 it is forwarded by Linux. */
+	if (p->key.family == 4 && is_v4_group(&p->key.local))
 		return ADIT_PASS_CLEAR;
 	f = flow_verdict(&p->key);
 	if (f && f->action == ADIT_PROTECT)

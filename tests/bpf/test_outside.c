@@ -476,6 +476,26 @@ static void recheck_follows_the_policy(void **state)
 	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
 }
 
+/* Linux forwards from and to 169.254/16 as from and to any other network, and adit_egress protects it. */
+static void rechecks_link_local_v4(void **state)
+{
+	struct adit_rule rules[] = {
+		rule_of(1, ADIT_PROTECT, "10.1.1.0/24", "0.0.0.0/0", 0),
+		rule_of(2, ADIT_PROTECT, "169.254.0.0/16", "10.1.2.0/24", 0),
+	};
+	struct frame f;
+
+	bed_needed(state);
+	udp(&f, "169.254.7.7", LAN4, 53, "hello", 5);
+	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
+	bed_rules(rules, 2);
+	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
+	udp(&f, FAR4, "169.254.7.7", 53, "hello", 5);
+	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
+	udp(&f, "169.254.7.7", "224.0.0.251", 5353, "hello", 5);
+	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
+}
+
 /* A tagged frame is judged by the rules of the VLAN device. */
 static void rechecks_vlans_apart(void **state)
 {
@@ -597,6 +617,7 @@ int main(void)
 		cmocka_unit_test_setup(leaves_fragments_to_the_kernel, fixture),
 		cmocka_unit_test_setup(rechecks_clear_text, fixture),
 		cmocka_unit_test_setup(recheck_follows_the_policy, fixture),
+		cmocka_unit_test_setup(rechecks_link_local_v4, fixture),
 		cmocka_unit_test_setup(rechecks_vlans_apart, fixture),
 		cmocka_unit_test_setup(passes_what_is_not_ip, fixture),
 		cmocka_unit_test_setup(drops_without_worker, fixture),
