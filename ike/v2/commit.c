@@ -209,6 +209,8 @@ static void give_way(struct ike *ike, struct ike_sa *old, struct ike_sa *heir)
 	old->rekey_ms = UINT64_MAX;
 	old->give_up_ms = now(ike) + REAP_REKEYED_MS;
 	old->rival = 0;
+	/* Its children may have waited for a free window. */
+	pump(ike, heir);
 }
 
 static void close_later(struct ike *ike, struct ike_sa *sa, enum ike_reason why, uint64_t after_ms)

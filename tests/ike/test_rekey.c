@@ -161,6 +161,39 @@ static void begin_ike_rekey(int end)
 	}
 }
 
+/* Wishes that a child has while its IKE SA is being replaced move with it and are granted at once. */
+static void wishes_move(void **state)
+{
+	struct child_sa before;
+	int kind, who;
+
+	(void)state;
+	for (who = 0; who < 2; who++)
+		for (kind = 0; kind < 2; kind++) {
+			plan_default(&plan);
+			plan.peer[0].lifetime_s = 1000;
+			plan.peer[1].dpd.idle_s = 10;
+			plan.peer[1].dpd.interval_s = 600;
+			up(who + 1);
+			before = carried(0);
+			begin_ike_rekey(0);
+			if (who)
+				ike_tick(p.e[1].ike); /* a liveness check: B's window is full */
+			if (kind)
+				assert_int_equal(ike_terminate(p.e[who].ike, who ? "left" : "right", "net"),
+						 0);
+			else
+				ike_child_expiring(p.e[who].ike, p.e[who].kids[0].sa.spi_in);
+			pair_run(&p);
+			assert_one_sa(&p);
+			assert_int_equal(p.e[0].ups, 2);
+			assert_children(&p, !kind);
+			if (!kind)
+				assert_int_not_equal(carried(0).spi_in, before.spi_in);
+			pair_stop(&p);
+		}
+}
+
 /* Each message of a rekey lost in turn, or all of them doubled: one of everything is left. */
 static void losses(void **state)
 {
@@ -344,15 +377,11 @@ static void random_walk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(child),
-		cmocka_unit_test(pfs_mismatch),
-		cmocka_unit_test(by_lifetime),
-		cmocka_unit_test(ike_sa),
-		cmocka_unit_test(losses),
-		cmocka_unit_test(child_collision),
-		cmocka_unit_test(child_collision_with_loss),
-		cmocka_unit_test(ike_collision),
-		cmocka_unit_test(mixed),
+		cmocka_unit_test(child),	   cmocka_unit_test(pfs_mismatch),
+		cmocka_unit_test(by_lifetime),	   cmocka_unit_test(ike_sa),
+		cmocka_unit_test(wishes_move),	   cmocka_unit_test(losses),
+		cmocka_unit_test(child_collision), cmocka_unit_test(child_collision_with_loss),
+		cmocka_unit_test(ike_collision),   cmocka_unit_test(mixed),
 		cmocka_unit_test(random_walk),
 	};
 
