@@ -143,6 +143,8 @@ static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p
 		return ADIT_DROP_UNMATCHED;
 	if (f->action == ADIT_PROTECT)
 		return redirect_inside(skb, p, h);
+	if (f->action == SPD_UNSURE)
+		return ADIT_DROP_RULES_CHANGE;
 	if (f->action != ADIT_BYPASS && f->action != ADIT_DISCARD)
 		return unmatched(p, port);
 	count_hit(f->rule, skb->len - p->l3);

@@ -45,7 +45,8 @@ static __always_inline __u32 policy_generation(void)
 	return state ? state->generation : 0;
 }
 
-/* What the SPD says of a flow.  ifindex is the policy interface, whatever the key says. */
+/* What the SPD says of a flow.  ifindex is the policy interface, whatever the key says.  An unsure answer is
+ * not remembered. */
 static __always_inline void flow_classify(struct flow *f, const struct flow_key *key, __u32 ifindex)
 {
 	struct spd_answer answer = {};
@@ -59,6 +60,8 @@ static __always_inline void flow_classify(struct flow *f, const struct flow_key 
 	f->narrowed = 0;
 	if (answer.action == ADIT_PROTECT && key->kind != FLOW_IN)
 		sa_for(&at, answer.rule, f);
+	if (answer.action == SPD_UNSURE)
+		f->key.kind = FLOW_NONE;
 }
 
 /* The verdict on a packet that leaves or arrives in clear by key->ifindex; NULL only if the map is gone. */

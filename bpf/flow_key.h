@@ -12,9 +12,10 @@ union address {
 };
 
 enum flow_kind {
-	FLOW_OUT = 1, /* leaving ifindex, a policy interface */
-	FLOW_IN,      /* arrived in clear on ifindex, a policy interface */
-	FLOW_INSIDE,  /* arrived on ifindex, an inside port; where it leaves is the FIB's answer */
+	FLOW_NONE,   /* an empty place of the cache */
+	FLOW_OUT,    /* leaving ifindex, a policy interface */
+	FLOW_IN,     /* arrived in clear on ifindex, a policy interface */
+	FLOW_INSIDE, /* arrived on ifindex, an inside port; where it leaves is the FIB's answer */
 };
 
 /* A value that cannot be seen in this packet: in a fragment that is not the first, behind more extension

@@ -107,6 +107,8 @@ static __always_inline __u32 take_internal(struct xdp_md *ctx, struct packet *p,
 		return why == ADIT_PASS_NOT_IP ? ADIT_DROP_NOT_PROTECTED : why;
 	p->key.kind = FLOW_OUT;
 	f = flow_verdict(&p->key);
+	if (f && f->action == SPD_UNSURE)
+		return ADIT_DROP_RULES_CHANGE;
 	if (!f || f->action != ADIT_PROTECT)
 		return ADIT_DROP_NOT_PROTECTED;
 	*socket = socket_index(h->internal_slot, ctx->rx_queue_index);
@@ -255,6 +257,8 @@ static __always_inline __u32 take_inside(struct xdp_md *ctx, struct packet *p, _
 	f = inside_flow(ctx, p);
 	if (!f || f->slot == ADIT_NO_SLOT)
 		return ADIT_PASS_NO_FAST_PATH;
+	if (f->action == SPD_UNSURE)
+		return ADIT_PASS_GENERAL;
 	if (f->action != ADIT_PROTECT)
 		return ADIT_PASS_CLEAR;
 	if (!f->sa || f->narrowed || !addressed_to(ctx, f->mac))

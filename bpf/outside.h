@@ -70,6 +70,8 @@ static __always_inline __u32 front_recheck(const struct packet *p)
 	f = flow_verdict(&p->key);
 	if (f && f->action == ADIT_PROTECT)
 		return ADIT_DROP_FRONT_RECHECK;
+	if (f && f->action == SPD_UNSURE)
+		return ADIT_DROP_RULES_CHANGE;
 	return ADIT_PASS_CLEAR;
 }
 
@@ -78,9 +80,7 @@ static __always_inline __u32 pass_ours(void *ctx, const struct packet *p, __u32 
 {
 	__u32 recheck = front_recheck(p);
 
-	if (recheck != ADIT_DROP_FRONT_RECHECK || is_for_us(ctx, p, how))
-		return why;
-	return recheck;
+	return is_pass(recheck) || is_for_us(ctx, p, how) ? why : recheck;
 }
 
 /* Fragments of IKE and ESP for us are the kernel's to reassemble.  The later ones of a UDP datagram do not
@@ -89,10 +89,12 @@ static __always_inline __u32 take_fragment(void *ctx, const struct packet *p, __
 {
 	__u8 protocol = p->key.protocol;
 	bool ike = p->key.local_port == IKE_PORT || p->key.local_port == IKE_NATT_PORT;
+	__u32 recheck;
 
 	if (protocol == IPPROTO_ESP || (protocol == IPPROTO_UDP && (p->fragment == FRAGMENT_LATER || ike)))
 		return pass_ours(ctx, p, ADIT_PASS_FRAGMENT, how);
-	return front_recheck(p) == ADIT_DROP_FRONT_RECHECK ? ADIT_DROP_FRONT_RECHECK : ADIT_PASS_FRAGMENT;
+	recheck = front_recheck(p);
+	return is_pass(recheck) ? ADIT_PASS_FRAGMENT : recheck;
 }
 
 /* Not for us.  Any octets may be sent to port 4500 or as protocol 50: policy judges them like all others. */

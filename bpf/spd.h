@@ -5,6 +5,10 @@
 
 #include "tables.h"
 
+/* Beside enum adit_action: the rules were exchanged under the search, so nobody knows.  The packet goes nowhere,
+ * and the next one of its flow asks again. */
+#define SPD_UNSURE 0xff
+
 struct spd_answer {
 	__u32 rule;   /* id */
 	__u32 action; /* 0 = none matched */
@@ -66,7 +70,11 @@ static long spd_try(__u32 position, void *ctx)
 
 	s->at.position = position;
 	r = bpf_map_lookup_elem(&spd, &s->at);
-	if (!r || !rule_matches(r, &s->key))
+	if (!r) {
+		s->found.action = SPD_UNSURE;
+		return 1;
+	}
+	if (!rule_matches(r, &s->key))
 		return 0;
 	s->found.rule = r->id;
 	s->found.action = r->action;
@@ -90,6 +98,9 @@ __noinline int spd_search(const struct flow_key *key, struct spd_answer *answer)
 	if (rules > ADIT_RULES_MAX)
 		rules = ADIT_RULES_MAX;
 	bpf_loop(rules, spd_try, &s, 0);
+	/* No row was missing, but was it this set's length, and were they all of its making? */
+	if ((state->set & 1) != s.at.set)
+		s.found = (struct spd_answer){.action = SPD_UNSURE};
 	*answer = s.found;
 	return 0;
 }

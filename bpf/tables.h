@@ -18,7 +18,7 @@ struct flow {
 	__u32 generation;
 	__u32 rule;    /* id, 0 = none matched */
 	__u32 sa;      /* index, 0 = none */
-	__u8 action;   /* enum adit_action, 0 = none matched */
+	__u8 action;   /* enum adit_action, 0 = none matched, SPD_UNSURE */
 	__u8 narrowed; /* outside what the peer narrowed the SA to */
 	__u16 fib_mtu; /* 0 = no limit known */
 	/* Inside ports only, and only as fresh as fib_ns says. */

@@ -191,6 +191,16 @@ void bed_rules(const struct adit_rule *rules, uint32_t n)
 	bed_generation();
 }
 
+void bed_rule_row(uint32_t position, const struct adit_rule *rule)
+{
+	struct adit_spd_key key = {.set = 1, .position = position};
+
+	if (rule)
+		set("spd", &key, rule);
+	else
+		bpf_map_delete_elem(map_fd("spd"), &key);
+}
+
 void bed_sa(uint32_t rule, const struct adit_sa_out *sa)
 {
 	if (sa)

@@ -82,6 +82,8 @@ struct adit_rule rule_of(uint32_t id, enum adit_action action, const char *local
 			 uint8_t protocol);
 void bed_rules(const struct adit_rule *rules, uint32_t n);
 struct adit_sa_out sa_of(uint32_t index, const char *local, const char *remote);
+/* Take one away, or put it back, behind the programs' back: no new generation. */
+void bed_rule_row(uint32_t position, const struct adit_rule *rule);
 void bed_sa(uint32_t rule, const struct adit_sa_out *sa);
 void bed_sa_in(uint32_t spi, uint32_t index, const char *local);
 void bed_generation(void); /* raise it */

@@ -414,6 +414,36 @@ static void follows_the_generation(void **state)
 	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
 }
 
+/* A row that is promised and not there: the rules are being exchanged, and which one is gone cannot be known.
+ * Nothing passes on such grounds, and nothing is remembered. */
+static void waits_for_all_rules(void **state)
+{
+	struct adit_rule rules[] = {
+		rule_of(1, ADIT_BYPASS, "10.1.1.0/24", "10.1.2.77/32", 0),
+		rule_of(2, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0),
+	};
+	struct frame f;
+
+	bed_needed(state);
+	bed_rules(rules, 2);
+	bed_rule_row(1, NULL);
+	udp(&f, LAN4, FAR4, 1, 2);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULES_CHANGE);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULES_CHANGE);
+	udp(&f, LAN4, "10.1.2.77", 1, 2); /* decided before the gap */
+	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	udp(&f, LAN4, FAR4, 1, 2);
+	bed_rule_row(1, &rules[1]);
+	expect_protected(&f);
+	/* the first one gone: what it lets pass is not protected by the second either */
+	bed_rules(rules, 2);
+	bed_rule_row(0, NULL);
+	udp(&f, LAN4, "10.1.2.77", 1, 2);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULES_CHANGE);
+	bed_rule_row(0, &rules[0]);
+	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+}
+
 static void survives_truncation(void **state)
 {
 	struct frame whole, f;
@@ -642,6 +672,7 @@ int main(void)
 		cmocka_unit_test_setup(fails_closed, fixture),
 		cmocka_unit_test_setup(takes_gso_trains, fixture),
 		cmocka_unit_test_setup(follows_the_generation, fixture),
+		cmocka_unit_test_setup(waits_for_all_rules, fixture),
 		cmocka_unit_test_setup(survives_truncation, fixture),
 		cmocka_unit_test_setup(lets_own_ike_out, fixture),
 		cmocka_unit_test_setup(takes_packets_of_tun, fixture),

@@ -229,6 +229,21 @@ static void leaves_to_the_kernel_what_cannot_be_sealed(void **state)
 	expect_pass(&f, ADIT_PASS_NO_FAST_PATH);
 }
 
+/* Rules that are being exchanged: the kernel's way, where adit_egress asks them again. */
+static void waits_for_all_rules(void **state)
+{
+	struct adit_rule rule = rule_of(RULE4, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0);
+	struct frame f;
+
+	bed_needed(state);
+	bed_rules(&rule, 1);
+	bed_rule_row(0, NULL);
+	udp(&f, LAN4, FAR4, 100);
+	expect_pass(&f, ADIT_PASS_GENERAL);
+	bed_rule_row(0, &rule);
+	expect_seal(&f, &sa4);
+}
+
 /* Routes change without telling us; the flow notices within 200 ms, and finds its rule again when they come
  * back. */
 static void follows_the_routes(void **state)
@@ -276,6 +291,7 @@ int main(void)
 		cmocka_unit_test_setup(clamps_mss, fixture),
 		cmocka_unit_test_setup(leaves_to_the_kernel_what_needs_it, fixture),
 		cmocka_unit_test_setup(leaves_to_the_kernel_what_cannot_be_sealed, fixture),
+		cmocka_unit_test_setup(waits_for_all_rules, fixture),
 		cmocka_unit_test_setup(follows_the_routes, fixture),
 		cmocka_unit_test_setup(survives_truncation, fixture),
 	};

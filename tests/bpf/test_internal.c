@@ -275,6 +275,20 @@ static void fails_closed(void **state)
 	expect(&f, XDP_DROP, ADIT_DROP_NO_WORKER);
 }
 
+static void waits_for_all_rules(void **state)
+{
+	struct adit_rule rule = rule_of(RULE4, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0);
+	struct frame f;
+
+	bed_needed(state);
+	bed_rules(&rule, 1);
+	bed_rule_row(0, NULL);
+	udp(&f, LAN4, FAR4, 53, 10);
+	expect(&f, XDP_DROP, ADIT_DROP_RULES_CHANGE);
+	bed_rule_row(0, &rule);
+	expect(&f, XDP_REDIRECT, ADIT_TO_WORKER_SEAL);
+}
+
 static void goes_by_the_kernel_where_no_socket_is(void **state)
 {
 	struct adit_port port;
@@ -491,6 +505,7 @@ int main(void)
 		cmocka_unit_test_setup(copies_tos_and_df, fixture),
 		cmocka_unit_test_setup(holds_without_sa, fixture),
 		cmocka_unit_test_setup(fails_closed, fixture),
+		cmocka_unit_test_setup(waits_for_all_rules, fixture),
 		cmocka_unit_test_setup(goes_by_the_kernel_where_no_socket_is, fixture),
 		cmocka_unit_test_setup(tags_for_vlans, fixture),
 		cmocka_unit_test_setup(marks_what_is_to_be_fragmented, fixture),

@@ -496,6 +496,30 @@ static void rechecks_link_local_v4(void **state)
 	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
 }
 
+/* Rules that are being exchanged let nothing in either, but what is for us whatever they say. */
+static void waits_for_all_rules(void **state)
+{
+	struct adit_rule rule = rule_of(2, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0);
+	struct frame f;
+
+	bed_needed(state);
+	bed_rules(&rule, 1);
+	bed_rule_row(0, NULL);
+	udp(&f, PEER4, OUR4, 500, "0123456789", 10);
+	expect(&f, XDP_PASS, ADIT_PASS_IKE);
+	udp(&f, FAR4, LAN4, 500, "0123456789", 10);
+	expect(&f, XDP_DROP, ADIT_DROP_RULES_CHANGE);
+	udp(&f, FAR4, LAN4, 53, "hello", 5);
+	expect(&f, XDP_DROP, ADIT_DROP_RULES_CHANGE);
+	put16(f.b + 20, 0x2000);
+	frame_fix_ip(&f);
+	expect(&f, XDP_DROP, ADIT_DROP_RULES_CHANGE);
+	esp_in_udp(&f, FAR4, LAN4, 0xdeadbeef, 64);
+	expect(&f, XDP_DROP, ADIT_DROP_RULES_CHANGE);
+	bed_rule_row(0, &rule);
+	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
+}
+
 /* A tagged frame is judged by the rules of the VLAN device. */
 static void rechecks_vlans_apart(void **state)
 {
@@ -618,6 +642,7 @@ int main(void)
 		cmocka_unit_test_setup(rechecks_clear_text, fixture),
 		cmocka_unit_test_setup(recheck_follows_the_policy, fixture),
 		cmocka_unit_test_setup(rechecks_link_local_v4, fixture),
+		cmocka_unit_test_setup(waits_for_all_rules, fixture),
 		cmocka_unit_test_setup(rechecks_vlans_apart, fixture),
 		cmocka_unit_test_setup(passes_what_is_not_ip, fixture),
 		cmocka_unit_test_setup(drops_without_worker, fixture),
