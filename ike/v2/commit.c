@@ -205,6 +205,13 @@ static void came_up(struct ike *ike, struct ike_sa *sa, const struct outcome *ou
 static void give_way(struct ike *ike, struct ike_sa *old, struct ike_sa *heir)
 {
 	children_to(old, heir);
+	/* What was to end still is; only a lifetime begins anew. */
+	if (old->want_delete && old->why != IKE_WHY_LIFETIME && !heir->want_delete) {
+		heir->want_delete = true;
+		heir->why = old->why;
+		heir->delete_ms = old->delete_ms;
+		heir->give_up_ms = old->give_up_ms;
+	}
 	old->state = SA_REKEYED;
 	old->rekey_ms = UINT64_MAX;
 	old->give_up_ms = now(ike) + REAP_REKEYED_MS;

@@ -74,8 +74,9 @@ void answer_rekey(const struct ike *ike, const struct ike_sa *sa, const struct m
 	int err;
 
 	(void)path;
-	/* RFC 7296 2.25.1; a second rekey before the first is finished is one too many. */
-	if (child_exchange_open(sa) || sa->rival) {
+	/* RFC 7296 2.25.1; a second rekey before the first is finished is one too many, and what is about to be
+	 * deleted needs none. */
+	if (child_exchange_open(sa) || sa->rival || sa->want_delete) {
 		chain_notify(&out->reply, N_TEMPORARY_FAILURE, NULL, 0);
 		return;
 	}

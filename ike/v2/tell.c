@@ -46,7 +46,8 @@ void tell_message(const struct ike *ike, const struct ike_sa *sa, bool sent, uin
 	tell(ike, sa, &e);
 }
 
-void tell_clear(const struct ike *ike, const struct path *path, uint8_t exchange, uint32_t id, const char *text)
+void tell_clear(const struct ike *ike, const struct path *path, uint8_t exchange, uint32_t id,
+		const char *text)
 {
 	struct ike_event e = {
 		.kind = IKE_EVENT_SENT,

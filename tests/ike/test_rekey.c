@@ -194,6 +194,33 @@ static void wishes_move(void **state)
 		}
 }
 
+/* What the operator ends while the IKE SA is being replaced stays ended: the wish goes to the successor, or the
+ * peer's rekey has to wait. */
+static void ended_while_rekeying(void **state)
+{
+	int theirs;
+
+	(void)state;
+	for (theirs = 0; theirs < 2; theirs++) {
+		plan_default(&plan);
+		plan.peer[0].lifetime_s = 1000;
+		plan.peer[1].dpd.idle_s = 10;
+		plan.peer[1].dpd.interval_s = 600;
+		up(theirs + 1);
+		begin_ike_rekey(0);
+		if (theirs)
+			ike_tick(p.e[1].ike); /* a liveness check: B's window is full */
+		assert_int_equal(p.n_wire, 1 + theirs);
+		assert_int_equal(ike_terminate(p.e[theirs].ike, theirs ? "left" : "right", NULL), 0);
+		pair_run(&p);
+		assert_children(&p, 0);
+		assert_int_equal(count_sas(&p.e[0], IKE_UP) + count_sas(&p.e[1], IKE_UP), 0);
+		assert_int_equal(p.e[theirs].child_why, IKE_WHY_OPERATOR);
+		assert_int_equal(p.e[!theirs].child_why, IKE_WHY_PEER_DELETE);
+		pair_stop(&p);
+	}
+}
+
 /* Each message of a rekey lost in turn, or all of them doubled: one of everything is left. */
 static void losses(void **state)
 {
@@ -377,11 +404,17 @@ static void random_walk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(child),	   cmocka_unit_test(pfs_mismatch),
-		cmocka_unit_test(by_lifetime),	   cmocka_unit_test(ike_sa),
-		cmocka_unit_test(wishes_move),	   cmocka_unit_test(losses),
-		cmocka_unit_test(child_collision), cmocka_unit_test(child_collision_with_loss),
-		cmocka_unit_test(ike_collision),   cmocka_unit_test(mixed),
+		cmocka_unit_test(child),
+		cmocka_unit_test(pfs_mismatch),
+		cmocka_unit_test(by_lifetime),
+		cmocka_unit_test(ike_sa),
+		cmocka_unit_test(wishes_move),
+		cmocka_unit_test(ended_while_rekeying),
+		cmocka_unit_test(losses),
+		cmocka_unit_test(child_collision),
+		cmocka_unit_test(child_collision_with_loss),
+		cmocka_unit_test(ike_collision),
+		cmocka_unit_test(mixed),
 		cmocka_unit_test(random_walk),
 	};
 
