@@ -555,13 +555,14 @@ static int open_tun(const char *name)
 	return fd;
 }
 
-/* Everything that arrives on an interface; nothing for a second is an error. */
-static int listen_on(int ifindex)
+/* Frames of an interface: ETH_P_IP for what arrives, ETH_P_ALL for what leaves too; nothing for a second is an
+ * error. */
+static int listen_on(int ifindex, uint16_t protocol)
 {
 	struct sockaddr_ll at = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP), .sll_ifindex = ifindex};
+		.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = ifindex};
 	struct timeval wait = {.tv_sec = 1};
-	int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_IP));
+	int fd = socket(AF_PACKET, SOCK_RAW, htons(protocol));
 
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
@@ -593,7 +594,7 @@ static void takes_packets_of_tun(void **state)
 	bed_rules(&rule, 1);
 	bed_port(ifindex, &port);
 	attach_egress(ifindex);
-	far = listen_on(bed.adit1);
+	far = listen_on(bed.adit1, ETH_P_IP);
 	out = socket(AF_INET, SOCK_DGRAM, 0);
 	any = address4("10.8.0.1", 0);
 	assert_int_equal(bind(out, (struct sockaddr *)&any, sizeof(any)), 0);
@@ -618,15 +619,36 @@ static void takes_packets_of_tun(void **state)
 	close(tun);
 }
 
+/* The next IPv4 frame of len octets that leaves by a device. */
+static void catch_leaving(int fd, struct frame *f, size_t len)
+{
+	struct sockaddr_ll from;
+	socklen_t size;
+	ssize_t n;
+
+	memset(f, 0, sizeof(*f));
+	do {
+		size = sizeof(from);
+		n = recvfrom(fd, f->b, sizeof(f->b), 0, (struct sockaddr *)&from, &size);
+		assert_true(n > 0);
+	} while (from.sll_pkttype != PACKET_OUTGOING || (size_t)n != len);
+	f->len = len;
+}
+
 /* The whole way of a packet that is too big: socket, egress, internal pair, and our ICMP back to the socket.
+ * The test is the worker in between, which sends as it is what BPF made.
  */
 static void tells_a_local_sender(void **state)
 {
 	struct adit_rule rule = rule_of(1, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0);
 	struct adit_sa_out sa;
-	int out, how = IP_PMTUDISC_DO, mtu = 0, i;
+	int out, near, far, how = IP_PMTUDISC_DO, mtu = 0, i;
 	struct sockaddr_in at;
 	socklen_t len = sizeof(mtu);
+	struct result told;
+	const uint8_t *icmp;
+	struct frame f;
+	size_t icmp_len;
 
 	bed_needed(state);
 	sa = sa_of(3, OUR4, PEER4);
@@ -634,10 +656,9 @@ static void tells_a_local_sender(void **state)
 	bed_sa(1, &sa);
 	/* the message's source is our own address, like that of every sealed packet which enters by adit0 */
 	bed_run("echo 1 > /proc/sys/net/ipv4/conf/adit0/accept_local; ethtool -K adit0 tx off >/dev/null");
-	assert_int_equal(bpf_xdp_detach(bed.adit1, 0, NULL), 0);
-	assert_int_equal(bpf_xdp_attach(bed.adit1, bpf_program__fd(bed.skel->progs.adit_internal), 0, NULL),
-			 0);
 	attach_egress(bed.wan);
+	near = listen_on(bed.adit0, ETH_P_ALL);
+	far = listen_on(bed.adit1, ETH_P_IP);
 	out = socket(AF_INET, SOCK_DGRAM, 0);
 	at = address4("10.1.1.1", 0);
 	assert_int_equal(bind(out, (struct sockaddr *)&at, sizeof(at)), 0);
@@ -646,18 +667,22 @@ static void tells_a_local_sender(void **state)
 	assert_int_equal(setsockopt(out, IPPROTO_IP, IP_MTU_DISCOVER, &how, sizeof(how)), 0);
 	reasons_mark();
 	send_to(out, FAR4, 53, 1450);
+	expect_among_noise(ADIT_TO_INTERNAL, 1);
+	catch_leaving(near, &f, 14 + 28 + 1450);
+	told = bed_xdp(bed.skel->progs.adit_internal, &f, bed.adit1);
+	expect_among_noise(ADIT_TOO_BIG_TOLD, 1);
+	assert_int_equal(result_note(&told).kind, ADIT_NOTE_SEND);
+	icmp = result_frame(&told, &icmp_len);
+	assert_int_equal(send(far, icmp, icmp_len, 0), icmp_len);
 	for (i = 0; i < 100 && mtu != 1430; i++) {
 		usleep(10000);
 		assert_int_equal(getsockopt(out, IPPROTO_IP, IP_MTU, &mtu, &len), 0);
 	}
 	assert_int_equal(mtu, 1430);
-	expect_among_noise(ADIT_TO_INTERNAL, 1);
-	expect_among_noise(ADIT_TOO_BIG_TOLD, 1);
 	close(out);
+	close(near);
+	close(far);
 	detach_egress(bed.wan);
-	assert_int_equal(bpf_xdp_detach(bed.adit1, 0, NULL), 0);
-	assert_int_equal(
-		bpf_xdp_attach(bed.adit1, bpf_program__fd(bed.skel->progs.adit_adopted_pass), 0, NULL), 0);
 }
 
 int main(void)
