@@ -152,7 +152,7 @@ enum ike_event_kind {
 	IKE_EVENT_DOWN,	      /* why */
 	IKE_EVENT_CHILD_UP,   /* child */
 	IKE_EVENT_CHILD_DOWN, /* child, why */
-	IKE_EVENT_FAILED,     /* why, detail: also kept as the peer's last failure */
+	IKE_EVENT_FAILED,     /* why, detail, rule, final: also kept as the peer's last failure */
 };
 
 struct ike_event {
@@ -169,6 +169,10 @@ struct ike_event {
 	const struct child_sa *child;
 	enum ike_reason why;
 	const char *detail;
+	uint32_t rule; /* of a failure: the child it concerns; 0: the whole peer */
+	/* The engine has given up: what it was asked for does not come up, unless it is kept up and tried
+	 * again later.  A failure without this is news only: anybody may have sent what caused it. */
+	bool final;
 };
 
 /* ---- what the engine is given -------------------------------------------------------------- */

@@ -68,7 +68,7 @@ void child_out(struct ike *ike, struct ike_sa *sa, struct child *c)
 	if (!c->in_installed)
 		return;
 	if (ike->env.child_install(ike->env.self, &c->sa, IKE_OUT)) {
-		tell_failure(ike, sa->peer, sa, 0, IKE_WHY_INSTALL, NULL);
+		tell_failure(ike, sa->peer, sa, 0, c->sa.rule, IKE_WHY_INSTALL, NULL);
 		child_delete(c, IKE_WHY_INSTALL);
 		return;
 	}
@@ -160,17 +160,43 @@ static uint64_t backoff(unsigned failures)
 	return wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS;
 }
 
-/* It did not come up.  What is kept up is tried again, slower each time; the rest waits for its trigger. */
-void slot_failed(struct ike *ike, struct peer *peer, uint32_t rule)
+static void back_off(struct ike *ike, struct slot *slot)
 {
-	struct slot *slot = slot_by_rule(peer, rule);
-
-	if (!slot)
-		return;
 	slot->wanted = slot->conf.start_auto && !slot->held;
 	ike->wishing = true;
 	slot->have_packet = false;
 	slot->not_before_ms = now(ike) + backoff(slot->failures++);
+}
+
+/* It did not come up.  What is kept up is tried again, slower each time; the rest waits for its trigger. */
+void slot_failed(struct ike *ike, struct peer *peer, const struct ike_sa *sa, uint32_t rule,
+		 enum ike_reason why)
+{
+	struct slot *slot = slot_by_rule(peer, rule);
+
+	if (slot)
+		back_off(ike, slot);
+	tell_given_up(ike, peer, sa, rule, why);
+}
+
+void attempt_failed(struct ike *ike, const struct ike_sa *sa, uint32_t rule, enum ike_reason why)
+{
+	struct peer *peer = sa->peer;
+	unsigned i;
+
+	/* The peer's own attempt came through meanwhile. */
+	if (peer_up(peer)) {
+		if (!slot_busy(peer, rule))
+			slot_failed(ike, peer, sa, rule, why);
+		return;
+	}
+	for (i = 0; i < peer->conf.n_children; i++) {
+		struct slot *slot = &peer->slots[i];
+
+		if (slot->conf.rule == rule || (slot->wanted && slot->not_before_ms <= now(ike)))
+			back_off(ike, slot);
+	}
+	tell_given_up(ike, peer, sa, 0, why);
 }
 
 void slot_lost(struct ike *ike, struct peer *peer, uint32_t rule)

@@ -46,8 +46,7 @@ void sa_end(struct ike *ike, struct ike_sa *sa, enum ike_reason why)
 {
 	bool was_up = sa->up_ms && sa->state >= SA_UP;
 	uint32_t rule = sa->offered.rule;
-	bool starting = sa->state == SA_INIT_SENT || sa->state == SA_AUTH_SENT ||
-			(sa->state == SA_CLOSING && !was_up);
+	bool connecting = sa_connecting(sa), asking = sa->req.task == TASK_NEW_CHILD;
 
 	if (sa->state == SA_GONE)
 		return;
@@ -69,8 +68,12 @@ void sa_end(struct ike *ike, struct ike_sa *sa, enum ike_reason why)
 	count(ike, why);
 	if (was_up)
 		tell_sa(ike, sa, IKE_EVENT_DOWN, why);
-	if (starting && sa->initiator && why != IKE_WHY_OPERATOR && why != IKE_WHY_SHUTDOWN)
-		slot_failed(ike, sa->peer, rule);
+	if (why == IKE_WHY_OPERATOR || why == IKE_WHY_SHUTDOWN)
+		return;
+	if (connecting)
+		attempt_failed(ike, sa, rule, why);
+	else if (asking)
+		slot_failed(ike, sa->peer, sa, rule, why);
 }
 
 /* ---- a stranger's first message ------------------------------------------------------------ */
@@ -338,13 +341,21 @@ static void drop_children(struct ike *ike, struct ike_sa *sa, const struct outco
 	}
 }
 
+/* The peer asks for patience, which is not without end. */
+static bool busy_peer(const struct ike_sa *sa, const struct outcome *out)
+{
+	const struct slot *slot = slot_by_rule(sa->peer, sa->offered.rule);
+
+	return out->try_later && slot && slot->failures < MAX_BUSY_RETRIES;
+}
+
 /* The peer refused what we asked for. */
 static void child_refused(struct ike *ike, struct ike_sa *sa, enum task task, const struct outcome *out)
 {
 	struct child *old = child_by_in(sa, sa->offered.old_spi_in);
 	struct ike_sa *rival = sa->rival ? sa_by_ours(ike, sa->rival) : NULL;
 	uint64_t later = now(ike) + (out->try_later ? 2000 : 10000);
-	struct slot *slot;
+	struct slot *slot = slot_by_rule(sa->peer, sa->offered.rule);
 
 	switch (task) {
 	case TASK_REKEY_IKE:
@@ -360,12 +371,15 @@ static void child_refused(struct ike *ike, struct ike_sa *sa, enum task task, co
 		break;
 	case TASK_AUTH:
 	case TASK_NEW_CHILD:
-		slot_failed(ike, sa->peer, sa->offered.rule);
-		slot = slot_by_rule(sa->peer, sa->offered.rule);
-		if (slot && out->try_later) {
-			slot->wanted = !slot->held;
-			slot->not_before_ms = later;
+		if (!busy_peer(sa, out)) {
+			slot_failed(ike, sa->peer, sa, sa->offered.rule,
+				    out->why ? out->why : IKE_WHY_INSTALL);
+			break;
 		}
+		slot->wanted = !slot->held;
+		slot->failures++;
+		slot->not_before_ms = later;
+		ike->wishing = true;
 		break;
 	case TASK_NONE:
 	case TASK_INIT:
@@ -380,6 +394,15 @@ static void child_refused(struct ike *ike, struct ike_sa *sa, enum task task, co
 /* ---- the whole -------------------------------------------------------------------------------------------
  */
 
+/* What was asked for does not come: tell_given_up follows and says it. */
+static bool gives_up(const struct ike_sa *sa, const struct outcome *out)
+{
+	if (sa_connecting(sa) && (out->drop_ike || out->next == SA_CLOSING))
+		return true;
+	return out->child_failed && (sa->req.task == TASK_AUTH || sa->req.task == TASK_NEW_CHILD) &&
+	       !busy_peer(sa, out);
+}
+
 static void record(struct ike *ike, const struct ike_sa *sa, const struct msg *m, const struct outcome *out)
 {
 	struct peer *peer = out->peer ? out->peer : sa ? sa->peer : NULL;
@@ -390,10 +413,13 @@ static void record(struct ike *ike, const struct ike_sa *sa, const struct msg *m
 	/* Asked to try again with another group: not a failure yet. */
 	if (!sa && out->why == IKE_WHY_INVALID_KE)
 		return;
-	if (sa && sa->have_keys)
-		tell_failure(ike, peer, sa, m->h.exchange, out->why, out->detail);
-	else if (may_complain(ike))
-		tell_failure(ike, peer, sa, m->h.exchange, out->why, out->detail);
+	if (!(sa && sa->have_keys) && !may_complain(ike))
+		return;
+	if (sa && msg_is_response(m) && gives_up(sa, out))
+		note_failure(ike, peer, sa, m->h.exchange, out->why, out->detail);
+	else
+		tell_failure(ike, peer, sa, m->h.exchange, out->child_failed ? sa->offered.rule : 0, out->why,
+			     out->detail);
 }
 
 static void commit_answer(struct ike *ike, struct ike_sa *sa, const struct msg *m, const struct path *path,
@@ -405,7 +431,7 @@ static void commit_answer(struct ike *ike, struct ike_sa *sa, const struct msg *
 	if (out->peer)
 		sa_set_peer(sa, out->peer);
 	if (out->child.present && child_add(ike, sa, &out->child, true, &c)) {
-		tell_failure(ike, sa->peer, sa, m->h.exchange, IKE_WHY_INSTALL, NULL);
+		tell_failure(ike, sa->peer, sa, m->h.exchange, out->child.sa.rule, IKE_WHY_INSTALL, NULL);
 		count(ike, IKE_WHY_INSTALL);
 		chain_cut(&out->reply, out->child_mark);
 		chain_notify(&out->reply, N_NO_ADDITIONAL_SAS, NULL, 0);
@@ -432,6 +458,8 @@ static void commit_response(struct ike *ike, struct ike_sa *sa, struct outcome *
 	if (first && out->next == SA_CLOSING) {
 		sa->auth_failed = true;
 		sa->why = out->why;
+		sa->state = SA_CLOSING;
+		attempt_failed(ike, sa, sa->offered.rule, out->why);
 	}
 	if (out->child.present)
 		child_add(ike, sa, &out->child, false, &c);

@@ -17,7 +17,7 @@ static void ask_with(struct ike *ike, struct ike_sa *sa, asker *ask_for)
 	if (ask.offered.spi_in)
 		ike->env.free_spi(ike->env.self, ask.offered.spi_in);
 	/* No memory, no randomness or no SPI: not a state to stay in. */
-	tell_failure(ike, sa->peer, sa, 0, IKE_WHY_NOMEM, NULL);
+	tell_failure(ike, sa->peer, sa, 0, 0, IKE_WHY_NOMEM, NULL);
 	sa_end(ike, sa, IKE_WHY_NOMEM);
 }
 
@@ -39,7 +39,7 @@ static void ask_for_child(struct ike *ike, struct ike_sa *sa, struct slot *slot,
 	if (old)
 		old->rekey_ms = now(ike) + 10000;
 	else
-		slot_failed(ike, sa->peer, slot->conf.rule);
+		slot_failed(ike, sa->peer, sa, slot->conf.rule, IKE_WHY_NOMEM);
 }
 
 static bool delete_children(struct ike *ike, struct ike_sa *sa)
@@ -182,12 +182,12 @@ static void start(struct ike *ike, struct peer *peer, struct slot *slot, const s
 
 	if (ike->n_sas >= ike->limits.sas) {
 		count(ike, IKE_WHY_SA_LIMIT);
-		return slot_failed(ike, peer, slot->conf.rule);
+		return slot_failed(ike, peer, NULL, slot->conf.rule, IKE_WHY_SA_LIMIT);
 	}
 	sa = fresh_spi(ike, &spi) ? NULL : sa_new(ike, spi, 0, peer);
 	if (!sa) {
 		count(ike, IKE_WHY_NOMEM);
-		return slot_failed(ike, peer, slot->conf.rule);
+		return slot_failed(ike, peer, NULL, slot->conf.rule, IKE_WHY_NOMEM);
 	}
 	sa->initiator = true;
 	sa->local = path->local;
@@ -198,7 +198,7 @@ static void start(struct ike *ike, struct peer *peer, struct slot *slot, const s
 	proposals_ike(&peer->conf, &ours);
 	if (nonce_new(ike, &sa->ni) ||
 	    dh_new(proposals_first_dh(&ours), ike->env.random, ike->env.self, &sa->offered.dh)) {
-		tell_failure(ike, peer, sa, EXCH_INIT, IKE_WHY_CRYPTO, NULL);
+		note_failure(ike, peer, sa, EXCH_INIT, IKE_WHY_CRYPTO, NULL);
 		return sa_end(ike, sa, IKE_WHY_CRYPTO);
 	}
 	pump(ike, sa);

@@ -123,7 +123,10 @@ static void unusable(struct ike *ike, struct ike_sa *sa, const struct msg *m, co
 	static const char *const what = "the peer's message cannot be used";
 
 	count(ike, m->why ? m->why : IKE_WHY_PAYLOADS);
-	tell_failure(ike, sa->peer, sa, m->h.exchange, m->why ? m->why : IKE_WHY_PAYLOADS, what);
+	if (sa_connecting(sa))
+		note_failure(ike, sa->peer, sa, m->h.exchange, m->why ? m->why : IKE_WHY_PAYLOADS, what);
+	else
+		tell_failure(ike, sa->peer, sa, m->h.exchange, 0, m->why ? m->why : IKE_WHY_PAYLOADS, what);
 	if (!msg_is_response(m)) {
 		if (err == -EPROTO)
 			commit_refusal(ike, sa, m, path, N_UNSUPPORTED_CRITICAL_PAYLOAD, &m->critical, 1);

@@ -21,6 +21,7 @@
 #define SA_BUCKETS	   4096
 #define MAX_SA_CHILDREN	   256
 #define MAX_INIT_RETRIES   5 /* COOKIE and INVALID_KE_PAYLOAD together */
+#define MAX_BUSY_RETRIES   5 /* TEMPORARY_FAILURE to the same child */
 #define COOKIE_MAX	   64
 #define LINGER_MS	   30000 /* how long a finished SA still repeats its last reply */
 #define KEEPALIVE_MS	   20000
@@ -321,7 +322,10 @@ bool may_complain(struct ike *ike); /* budget of answers and records for what is
 void resend_reply(struct ike *ike, const struct ike_sa *sa, const struct path *path);
 void resend_request(struct ike *ike, struct ike_sa *sa);
 /* A slot's child did not come up or went away. */
-void slot_failed(struct ike *ike, struct peer *peer, uint32_t rule);
+void slot_failed(struct ike *ike, struct peer *peer, const struct ike_sa *sa, uint32_t rule,
+		 enum ike_reason why);
+/* An IKE SA of ours did not come up, and with it no rule that waited for it. */
+void attempt_failed(struct ike *ike, const struct ike_sa *sa, uint32_t rule, enum ike_reason why);
 void slot_lost(struct ike *ike, struct peer *peer, uint32_t rule);
 
 /* table.c */
@@ -338,6 +342,7 @@ struct child *child_by_in(const struct ike_sa *sa, uint32_t spi);
 struct child *child_by_out(const struct ike_sa *sa, uint32_t spi);
 struct child *child_rival(const struct ike_sa *sa, uint32_t old_spi_in);
 struct slot *slot_by_rule(const struct peer *peer, uint32_t rule);
+bool peer_up(const struct peer *peer);			/* has an IKE SA that stands */
 bool slot_busy(const struct peer *peer, uint32_t rule); /* up or under way */
 int packet_store(struct packet *p, const uint8_t *message, size_t len, const char *text);
 void packet_free(struct packet *p);
@@ -369,16 +374,28 @@ void count(struct ike *ike, enum ike_reason why);
 void tell_message(const struct ike *ike, const struct ike_sa *sa, bool sent, uint8_t exchange, bool response,
 		  uint32_t id, unsigned retransmit, const char *text);
 /* An answer for which no SA was made. */
-void tell_clear(const struct ike *ike, const struct path *path, uint8_t exchange, uint32_t id, const char *text);
+void tell_clear(const struct ike *ike, const struct path *path, uint8_t exchange, uint32_t id,
+		const char *text);
 void tell_sa(const struct ike *ike, const struct ike_sa *sa, enum ike_event_kind kind, enum ike_reason why);
 void tell_child(const struct ike *ike, const struct ike_sa *sa, const struct child *c,
 		enum ike_event_kind kind, enum ike_reason why);
-void tell_failure(struct ike *ike, struct peer *peer, const struct ike_sa *sa, uint8_t exchange,
+/* Remember it as the peer's last failure; told at once, or by tell_given_up when that follows anyway. */
+void note_failure(struct ike *ike, struct peer *peer, const struct ike_sa *sa, uint8_t exchange,
 		  enum ike_reason why, const char *detail);
+void tell_failure(struct ike *ike, struct peer *peer, const struct ike_sa *sa, uint8_t exchange,
+		  uint32_t rule, enum ike_reason why, const char *detail);
+void tell_given_up(struct ike *ike, struct peer *peer, const struct ike_sa *sa, uint32_t rule,
+		   enum ike_reason why);
 
 /* timer.c */
 uint64_t sa_due(const struct ike *ike, const struct ike_sa *sa);
 uint64_t soft_ms(const struct ike *ike, uint64_t from_ms, uint32_t lifetime_s);
+
+/* We call, and the peer has not proved itself yet. */
+static inline bool sa_connecting(const struct ike_sa *sa)
+{
+	return sa->initiator && (sa->state == SA_INIT_SENT || sa->state == SA_AUTH_SENT);
+}
 
 static inline enum side side_ours(const struct ike_sa *sa)
 {

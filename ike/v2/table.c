@@ -196,6 +196,15 @@ struct slot *slot_by_rule(const struct peer *peer, uint32_t rule)
 	return NULL;
 }
 
+bool peer_up(const struct peer *peer)
+{
+	const struct ike_sa *sa = peer->sas;
+
+	while (sa && (sa->state != SA_UP || sa->want_delete))
+		sa = sa->next_of_peer;
+	return sa;
+}
+
 bool slot_busy(const struct peer *peer, uint32_t rule)
 {
 	const struct ike_sa *sa;

@@ -77,24 +77,55 @@ void tell_child(const struct ike *ike, const struct ike_sa *sa, const struct chi
 	tell(ike, sa, &e);
 }
 
-void tell_failure(struct ike *ike, struct peer *peer, const struct ike_sa *sa, uint8_t exchange,
+/* What an SA that is not up says about a peer that has one that is may be anybody's: it must not hide what is
+ * known, nor make a standing tunnel look broken. */
+void note_failure(struct ike *ike, struct peer *peer, const struct ike_sa *sa, uint8_t exchange,
 		  enum ike_reason why, const char *detail)
 {
 	struct ike_failure *f = peer ? &peer->failure : &ike->nobody;
-	struct ike_event e = {
-		.kind = IKE_EVENT_FAILED, .exchange = exchange, .why = why, .detail = f->detail};
+	bool doubtful = peer && peer_up(peer) && !(sa && sa->up_ms);
 
+	if (doubtful && f->current)
+		return;
 	f->why = why;
 	f->exchange = exchange;
 	f->count = f->current ? f->count + 1 : 1;
-	f->current = true;
+	f->current = !doubtful;
 	f->when_ms = now(ike);
 	snprintf(f->detail, sizeof(f->detail), "%s", detail && detail[0] ? detail : ike_reason_sentence(why));
 	if (peer)
 		peer->failed = true;
 	else
 		ike->nobody_failed = true;
-	e.peer = peer ? peer->conf.name : "";
+}
+
+void tell_failure(struct ike *ike, struct peer *peer, const struct ike_sa *sa, uint8_t exchange,
+		  uint32_t rule, enum ike_reason why, const char *detail)
+{
+	struct ike_event e = {
+		.kind = IKE_EVENT_FAILED,
+		.peer = peer ? peer->conf.name : "",
+		.exchange = exchange,
+		.rule = rule,
+		.why = why,
+		.detail = detail && detail[0] ? detail : ike_reason_sentence(why),
+	};
+
+	note_failure(ike, peer, sa, exchange, why, detail);
+	tell(ike, sa, &e);
+}
+
+void tell_given_up(struct ike *ike, struct peer *peer, const struct ike_sa *sa, uint32_t rule,
+		   enum ike_reason why)
+{
+	const struct ike_failure *f = &peer->failure;
+	struct ike_event e = {
+		.kind = IKE_EVENT_FAILED, .peer = peer->conf.name, .rule = rule, .why = why, .final = true};
+
+	if (!f->current || f->why != why)
+		note_failure(ike, peer, sa, 0, why, NULL);
+	e.exchange = f->why == why ? f->exchange : 0;
+	e.detail = f->why == why ? f->detail : ike_reason_sentence(why);
 	tell(ike, sa, &e);
 }
 

@@ -69,8 +69,12 @@ static void gave_up(struct ike *ike, struct ike_sa *sa)
 		 ike_exchange_name(sa->req.exchange), sa->req.sent, endpoint_str(&sa->remote, at),
 		 sa->hint ? " that can be used" : "");
 	/* What the peer said in clear is worth more than the silence after it. */
-	if (!sa->hint || !sa->peer->failure.current)
-		tell_failure(ike, sa->peer, sa, sa->req.exchange, why, detail);
+	if (sa_connecting(sa)) {
+		if (!sa->hint || !sa->peer->failure.current)
+			note_failure(ike, sa->peer, sa, sa->req.exchange, why, detail);
+	} else {
+		tell_failure(ike, sa->peer, sa, sa->req.exchange, 0, why, detail);
+	}
 	sa_end(ike, sa, why);
 }
 

@@ -168,6 +168,10 @@ static void env_event(void *self, const struct ike_event *ev)
 	case IKE_EVENT_FAILED:
 		e->failures++;
 		e->why = ev->why;
+		if (ev->final) {
+			e->finals++;
+			e->final_rule = ev->rule;
+		}
 		break;
 	}
 }

@@ -29,9 +29,11 @@ struct end {
 	unsigned spis_out; /* allocated and neither installed nor given back */
 	struct kid kids[KIDS_MAX];
 	unsigned n_kids;
-	int fail_install; /* this many of the next IKE_IN fail */
-	int fail_out;	  /* and of the next IKE_OUT */
+	int fail_install;	 /* this many of the next IKE_IN fail */
+	int fail_out;		 /* and of the next IKE_OUT */
 	unsigned sent, received; /* events of messages */
+	unsigned finals;	 /* failures that were */
+	uint32_t final_rule;
 	unsigned ups, downs, child_ups, child_downs, failures, retransmits, keepalives, moved;
 	enum ike_reason why;	   /* of the last failure */
 	enum ike_reason child_why; /* of the last child that went */

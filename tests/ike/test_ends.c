@@ -38,10 +38,157 @@ static void auth_error(void **state)
 	pair_stop(&p);
 }
 
+static enum fate lose_all(struct pair *pp, struct datagram *d)
+{
+	(void)pp;
+	(void)d;
+	return LOSE;
+}
+
+static const struct {
+	const char *name;
+	enum { PSK, OUR_PROOF, CHILD, SILENCE, MANY } what;
+	enum ike_reason why;
+	unsigned after_s;
+	uint32_t rule; /* of the last word; 0: the whole peer */
+} finals[] = {
+	{"refused by the responder",	     PSK,	  IKE_WHY_AUTH_REMOTE, 0,  0 },
+	{"refused by us",		  OUR_PROOF, IKE_WHY_AUTH,	   0,  0 },
+	{"only the child is refused",      CHILD,     IKE_WHY_TS,		 0,  10},
+	{"nobody answers",		   SILENCE,   IKE_WHY_TIMEOUT,     70, 0 },
+	{"two rules wait for one attempt", MANY,	 IKE_WHY_TIMEOUT,	  70, 0 },
+};
+
+/* Whoever waits for a tunnel hears exactly once that it does not come, and the other end, which was not asked
+ * for anything, never says so. */
+static void said_once(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(finals) / sizeof(finals[0]); i++) {
+		plan_default(&plan);
+		if (finals[i].what == PSK)
+			memcpy(plan.peer[1].psk, "Swordfish", 9);
+		if (finals[i].what == CHILD)
+			plan.child[1][0].remote[0] = plan_ts("10.9.0.0/16");
+		if (finals[i].what == MANY) {
+			plan.peer[0].n_children = 2;
+			plan.child[0][1] = plan.child[0][0];
+			plan.child[0][1].rule = 20;
+			strcpy(plan.child[0][1].name, "other");
+		}
+		pair_start(&p, &plan, i + 1);
+		if (finals[i].after_s)
+			p.fate = lose_all;
+		assert_int_equal(ike_initiate(p.e[0].ike, 10, NULL), 0);
+		if (finals[i].what == MANY)
+			assert_int_equal(ike_initiate(p.e[0].ike, 20, NULL), 0);
+		if (finals[i].what == OUR_PROOF) {
+			while (p.count < 3)
+				pair_deliver(&p, 0);
+			p.e[0].ike->peers->conf.psk[0] ^= 1;
+		}
+		pair_run(&p);
+		pair_pass_time(&p, finals[i].after_s * 1000);
+		if (p.e[0].finals != 1 || p.e[0].why != finals[i].why || p.e[0].final_rule != finals[i].rule)
+			fail_msg("%s: %u times, %s, rule %u", finals[i].name, p.e[0].finals,
+				 ike_reason_name(p.e[0].why), p.e[0].final_rule);
+		assert_int_equal(p.e[1].finals, 0);
+		assert_true(ike_last_failure(p.e[0].ike, "right")->current);
+		assert_int_equal(ike_last_failure(p.e[0].ike, "right")->why, finals[i].why);
+		pair_stop(&p);
+	}
+}
+
+/* A child asked for when its IKE SA dies has failed too, and one that is kept up comes back. */
+static void asked_of_a_dying_sa(void **state)
+{
+	int i;
+
+	(void)state;
+	plan_default(&plan);
+	for (i = 0; i < 2; i++) {
+		plan.peer[i].n_children = 2;
+		plan.child[i][1] = plan.child[i][0];
+		plan.child[i][1].rule = 20;
+		strcpy(plan.child[i][1].name, "other");
+		plan.child[i][1].local[0] = plan_ts(i ? "10.4.0.0/16" : "10.3.0.0/16");
+		plan.child[i][1].remote[0] = plan_ts(i ? "10.3.0.0/16" : "10.4.0.0/16");
+	}
+	plan.child[0][0].start_auto = plan.child[0][1].start_auto = true;
+	pair_start(&p, &plan, 1);
+	while (p.e[0].n_kids < 1)
+		pair_deliver(&p, 0);
+	assert_int_equal(p.n_wire, 1); /* CREATE_CHILD_SA for the second */
+	p.fate = lose_all;
+	pair_pass_time(&p, 70000);
+	assert_int_equal(p.e[0].n_kids, 0);
+	assert_int_equal(p.e[0].final_rule, 20);
+	p.fate = NULL;
+	pair_pass_time(&p, 400000);
+	assert_int_equal(p.e[0].n_kids, 2);
+	pair_stop(&p);
+}
+
+/* ---- strangers' words ---------------------------------------------------------------------- */
+
+/* A first message from A's address, to B, that nobody vouches for. */
+static void forge_first(const char *proposal, uint16_t group, uint8_t spi)
+{
+	struct endpoint from = {p.e[0].addr, 500}, to = {p.e[1].addr, 500};
+	struct msg_header h = {.spi_i = 0xabcd00 + spi, .exchange = EXCH_INIT, .flags = FLAG_INITIATOR};
+	struct proposals theirs = {.protocol = PROTO_IKE, .n = 1};
+	static const uint8_t zero[64] = {9};
+	uint8_t buf[1024], octets[1024];
+	struct chain c;
+	size_t len;
+
+	plan_proposal(&theirs.p[0], proposal);
+	chain_begin(&c, buf, sizeof(buf));
+	proposals_write(&c, &theirs, NULL, 0);
+	chain_ke(&c, group, zero, group == 31 ? 32 : 64);
+	chain_add(&c, PL_NONCE, zero, 32);
+	len = msg_finish(&h, &c, octets, sizeof(octets));
+	assert_true(len > 0);
+	ike_receive(p.e[1].ike, &to, &from, octets, len);
+}
+
+/* It is told, but settles nothing, and a tunnel that stands does not look broken. */
+static void a_stranger_settles_nothing(void **state)
+{
+	(void)state;
+	plan_default(&plan);
+	pair_start(&p, &plan, 1);
+	assert_int_equal(ike_initiate(p.e[0].ike, 10, NULL), 0);
+	pair_run(&p);
+	assert_children(&p, 1);
+	forge_first("E12/128I12P5D31", 31, 1);
+	assert_int_equal(p.e[1].failures, 1);
+	assert_int_equal(p.e[1].finals, 0);
+	assert_int_equal(ike_last_failure(p.e[1].ike, "left")->why, IKE_WHY_PROPOSAL_IKE);
+	assert_false(ike_last_failure(p.e[1].ike, "left")->current);
+	pair_stop(&p);
+
+	/* With no tunnel it is the best reason there is, and the engine's own attempt goes on. */
+	pair_start(&p, &plan, 1);
+	assert_int_equal(ike_initiate(p.e[1].ike, 10, NULL), 0);
+	forge_first("E12/128I12P5D31", 31, 1);
+	assert_true(ike_last_failure(p.e[1].ike, "left")->current);
+	assert_int_equal(p.e[1].finals, 0);
+	pair_run(&p);
+	assert_children(&p, 1);
+	assert_false(ike_last_failure(p.e[1].ike, "left")->current);
+	pair_stop(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(auth_error),
+		cmocka_unit_test(said_once),
+		cmocka_unit_test(asked_of_a_dying_sa),
+		cmocka_unit_test(a_stranger_settles_nothing),
 	};
 
 	return cmocka_run_group_tests_name("ike ends", tests, NULL, NULL);
