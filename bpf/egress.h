@@ -9,7 +9,8 @@
 #include "parse.h"
 #include "reason.h"
 
-#define HEADERS_WANTED 128 /* more than Ethernet, IPv6 and what is looked at behind them */
+#define HEADERS_WANTED 128 /* more than Ethernet, tags, IPv6 and what is looked at behind them */
+#define TAGS_MAX       2   /* in the data; one more may be beside it */
 
 static __always_inline bool is_our_ike(struct __sk_buff *skb, const struct packet *p,
 				       const struct adit_host *h)
@@ -50,9 +51,13 @@ static __always_inline __u32 redirect_inside(struct __sk_buff *skb, const struct
 {
 	struct ethhdr eth;
 	__be32 ifindex = bpf_htonl(p->key.ifindex);
+	__u32 i;
 
 	if (!h->internal_ifindex)
 		return ADIT_DROP_NO_WORKER;
+	for (i = 0; i < TAGS_MAX + 1; i++)
+		if (i < p->tags && bpf_skb_vlan_pop(skb))
+			return ADIT_DROP_NO_ROOM;
 	if (!p->l3 && bpf_skb_change_head(skb, sizeof(eth), 0))
 		return ADIT_DROP_NO_ROOM;
 	memcpy(eth.h_dest, h->internal_mac, 6);
@@ -72,26 +77,64 @@ static __always_inline __u32 unmatched(const struct packet *p, const struct adit
 	return port && port->flags & ADIT_PORT_UNMATCHED_DROP ? ADIT_DROP_UNMATCHED : ADIT_PASS_CLEAR;
 }
 
+static __always_inline bool is_ip(__u16 type)
+{
+	return type == ETH_P_IP || type == ETH_P_IPV6;
+}
+
+/* Steps over priority tags (id 0) and the tag of this device itself: a VLAN device without reorder_hdr writes it
+ * before its hooks see the frame.  Any other belongs to a VLAN device above this one, whose own hooks see it. */
+static __always_inline __u32 step_over_tags(struct __sk_buff *skb, void *data, void *end, struct packet *p,
+					    __u16 own)
+{
+	struct vlan_tag *tag = data + ETH_HLEN;
+	__u32 i, id;
+
+	if (skb->vlan_present) {
+		if (skb->vlan_tci & 0xfff)
+			return ADIT_PASS_NOT_IP;
+		p->tags++;
+	}
+#pragma unroll
+	for (i = 0; i < TAGS_MAX; i++, tag++) {
+		if (!is_vlan(bpf_htons(p->type)))
+			break;
+		if ((void *)(tag + 1) > end)
+			return ADIT_DROP_RUNT;
+		id = bpf_ntohs(tag->tci) & 0xfff;
+		if (id && id != own)
+			return ADIT_PASS_NOT_IP;
+		if (id)
+			own = VLAN_NONE;
+		p->type = bpf_ntohs(tag->type);
+		p->l3 += sizeof(*tag);
+		p->tags++;
+	}
+	if (is_vlan(bpf_htons(p->type)))
+		return ADIT_DROP_MALFORMED;
+	return is_ip(p->type) ? 0 : ADIT_PASS_NOT_IP;
+}
+
 /* Headers of an IP packet; port may be NULL. */
 static __always_inline __u32 parse_skb(struct __sk_buff *skb, struct packet *p, const struct adit_port *port,
 				       __u32 how)
 {
 	void *data = (void *)(long)skb->data;
 	void *end = (void *)(long)skb->data_end;
-	__u32 want = skb->len < HEADERS_WANTED ? skb->len : HEADERS_WANTED;
+	__u32 want = skb->len < HEADERS_WANTED ? skb->len : HEADERS_WANTED, why;
 
 	p->type = bpf_ntohs(skb->protocol);
-	/* A tagged frame belongs to a VLAN device above this one, whose own hooks see it. */
-	if (skb->vlan_present || (p->type != ETH_P_IP && p->type != ETH_P_IPV6))
-		return ADIT_PASS_NOT_IP;
 	p->l3 = port && port->flags & ADIT_PORT_NO_ETHERNET ? 0 : ETH_HLEN;
+	if (!is_ip(p->type) && !(p->l3 && is_vlan(skb->protocol)))
+		return ADIT_PASS_NOT_IP;
 	if (end - data < want) {
 		/* When it fails the headers are not there, which the parser then says. */
 		bpf_skb_pull_data(skb, want);
 		data = (void *)(long)skb->data;
 		end = (void *)(long)skb->data_end;
 	}
-	return parse_ip(skb, data, end, p, how | PARSE_SKB);
+	why = step_over_tags(skb, data, end, p, port ? port->vlan : VLAN_NONE);
+	return why ? why : parse_ip(skb, data, end, p, how | PARSE_SKB);
 }
 
 /* A policy interface where XDP cannot run (ppp, tun, wwan): sockets take its IKE and ESP, but clear text must

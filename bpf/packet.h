@@ -26,7 +26,8 @@ struct packet {
 	__u8 options; /* IPv4 */
 	__u8 fragment;
 	__u8 tcp_flags;
-	__u8 pad[2];
+	__u8 tags; /* skb only: how many are stepped over, in the data or beside it */
+	__u8 pad;
 };
 
 #endif

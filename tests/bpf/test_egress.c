@@ -396,6 +396,83 @@ static void takes_gso_trains(void **state)
 	expect_internal(&f, &r);
 }
 
+/* f with tags put in front of its type. */
+static struct frame tagged(const struct frame *f, const uint16_t *ids, size_t n)
+{
+	struct frame t;
+
+	start(&t);
+	while (n--)
+		frame_vlan(&t, *ids++);
+	put16(t.b + t.len - 2, get16(f->b + 12));
+	frame_octets(&t, f->b + 14, f->len - 14);
+	return t;
+}
+
+/* A VLAN device without reorder_hdr writes its tag before its hooks see the frame, and id 0 is a priority, no
+ * VLAN.  What is protected is found behind such tags and leaves without them. */
+static void looks_behind_its_own_tags(void **state)
+{
+	static const struct {
+		uint16_t ids[2];
+		size_t n;
+		uint16_t port;
+		bool ours;
+	} t[] = {
+		{{7},      1, 7, true },
+		       {{0x6007}, 1, 7, true }, /* with a priority */
+		{{0},      1, 7, true },
+		       {{0},	     1, 0, true },
+		       {{7, 0},	2, 7, true },
+		     {{0, 7},   2, 7, true },
+		{{7, 7},	 2, 7, false}, /* of a VLAN device above */
+		{{7, 8},	 2, 7, false},
+		       {{8},	     1, 7, false},
+		       {{7},	     1, 0, false},
+		     {{0, 7},   2, 0, false},
+	};
+	struct frame plain[3], f;
+	struct adit_port port;
+	struct result r;
+	size_t i, k;
+
+	bed_needed(state);
+	udp(&plain[0], LAN4, FAR4, 1000, 53);
+	udp(&plain[1], LAN6, FAR6, 1000, 53);
+	tcp(&plain[2], LAN4, FAR4, 1000, 80, 2800);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		for (k = 0; k < 3; k++) {
+			port = bed_port_get(bed.wan);
+			port.vlan = t[i].port;
+			bed_port(bed.wan, &port);
+			f = tagged(&plain[k], t[i].ids, t[i].n);
+			reasons_mark();
+			r = bed_tc(bed.skel->progs.adit_egress, &f, bed.wan, 0, k == 2 ? 1400 : 0);
+			expect_reason(t[i].ours ? ADIT_TO_INTERNAL : ADIT_PASS_NOT_IP, 0);
+			if (t[i].ours) {
+				expect_internal(&plain[k], &r);
+				continue;
+			}
+			assert_int_equal(r.verdict, TC_ACT_OK);
+			assert_int_equal(r.len, f.len);
+			assert_memory_equal(r.b, f.b, f.len);
+		}
+	/* other verdicts leave the tag where it is; not IP is not IP behind a tag either */
+	port.vlan = 7;
+	bed_port(bed.wan, &port);
+	udp(&plain[0], LAN4, "10.1.2.77", 1000, 53);
+	f = tagged(&plain[0], (uint16_t[]){7}, 1);
+	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	udp(&plain[0], LAN4, "10.1.2.78", 1000, 53);
+	f = tagged(&plain[0], (uint16_t[]){7}, 1);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULE);
+	put16(f.b + 16, 0x0806);
+	expect(&f, TC_ACT_OK, ADIT_PASS_NOT_IP);
+	/* three tags, of which the first two might be ours: nobody knows what is behind */
+	f = tagged(&plain[0], (uint16_t[]){0, 7, 0}, 3);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_MALFORMED);
+}
+
 static void follows_the_generation(void **state)
 {
 	struct adit_rule rule = rule_of(3, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0);
@@ -619,7 +696,79 @@ static void takes_packets_of_tun(void **state)
 	close(tun);
 }
 
-/* The next IPv4 frame of len octets that leaves by a device. */
+/* On its way to adit_egress every frame of wan0 gets a tag beside it, as from a VLAN device above. */
+static int attach_tagger(uint16_t id)
+{
+	struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = htons(ETH_P_8021Q)},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K,	      .dst_reg = BPF_REG_3, .imm = id},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_vlan_push},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K,			      .dst_reg = BPF_REG_0, .imm = TC_ACT_UNSPEC},
+		{.code = BPF_JMP | BPF_EXIT	   },
+	};
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = bed.wan, .attach_point = BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = 1);
+
+	opts.prog_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "tagger", "GPL", insns,
+				     sizeof(insns) / sizeof(insns[0]), NULL);
+	assert_true(opts.prog_fd >= 0);
+	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
+	return opts.prog_fd;
+}
+
+static void expect_untagged(int far, const struct frame *f)
+{
+	uint8_t b[256];
+
+	assert_int_equal(recv(far, b, sizeof(b), 0), f->len);
+	assert_memory_equal(b, bed.adit0_mac, 6);
+	assert_int_equal(get32(b + 8), bed.wan);
+	assert_memory_equal(b + 12, f->b + 12, f->len - 12);
+}
+
+/* The same on a real device: tags in the frame and beside it. */
+static void takes_tags_off(void **state)
+{
+	struct adit_port port;
+	struct frame f, own;
+	int out, far, tagger;
+
+	bed_needed(state);
+	port = bed_port_get(bed.wan);
+	port.vlan = 7;
+	bed_port(bed.wan, &port);
+	attach_egress(bed.wan);
+	far = listen_on(bed.adit1, ETH_P_IP);
+	out = listen_on(bed.wan, 0); /* sends what the frame says that it is */
+	udp(&f, LAN4, FAR4, 1000, 53);
+	own = tagged(&f, (uint16_t[]){7}, 1);
+	reasons_mark();
+	assert_int_equal(send(out, own.b, own.len, 0), own.len);
+	expect_among_noise(ADIT_TO_INTERNAL, 1);
+	expect_untagged(far, &f);
+	/* a priority tag, alone and around the device's own */
+	tagger = attach_tagger(0);
+	assert_int_equal(send(out, f.b, f.len, 0), f.len);
+	expect_among_noise(ADIT_TO_INTERNAL, 2);
+	expect_untagged(far, &f);
+	assert_int_equal(send(out, own.b, own.len, 0), own.len);
+	expect_among_noise(ADIT_TO_INTERNAL, 3);
+	expect_untagged(far, &f);
+	close(tagger);
+	detach_egress(bed.wan);
+	/* of a VLAN device above, whatever the number */
+	attach_egress(bed.wan);
+	tagger = attach_tagger(7);
+	assert_int_equal(send(out, f.b, f.len, 0), f.len);
+	expect_among_noise(ADIT_TO_INTERNAL, 3);
+	assert_true(reason_count(ADIT_PASS_NOT_IP) > bed.before[ADIT_PASS_NOT_IP]);
+	close(tagger);
+	close(out);
+	close(far);
+	detach_egress(bed.wan);
+}
+
+/* The next frame of len octets that leaves by a device. */
 static void catch_leaving(int fd, struct frame *f, size_t len)
 {
 	struct sockaddr_ll from;
@@ -696,6 +845,8 @@ int main(void)
 		cmocka_unit_test_setup(lets_own_esp_out, fixture),
 		cmocka_unit_test_setup(fails_closed, fixture),
 		cmocka_unit_test_setup(takes_gso_trains, fixture),
+		cmocka_unit_test_setup(looks_behind_its_own_tags, fixture),
+		cmocka_unit_test_setup(takes_tags_off, fixture),
 		cmocka_unit_test_setup(follows_the_generation, fixture),
 		cmocka_unit_test_setup(waits_for_all_rules, fixture),
 		cmocka_unit_test_setup(survives_truncation, fixture),
