@@ -226,7 +226,7 @@ int client_ask(const struct ctl *ctl, const json_t *request, int patience_s, cli
 	while (!err && !code && !done) {
 		err = next_line(&w, now_ms() + patience_s * 1000LL, &line);
 		if (!err)
-			code = one_line(ctl, line, on_line, self, &done);
+			code = one_line(ctl, line, on_line, self, &done); /* NOLINT: next_line made it anew */
 	}
 	if (err)
 		code = broken(ctl, err, patience_s);

@@ -252,7 +252,7 @@ static void decide_fast_path(struct port *p, int looks, const char *looks_why)
 	else if (p->conf->fast_path == CONF_OFF)
 		snprintf(p->why, sizeof(p->why), "configured off");
 	else if (p->link.mtu > DEVICE_MTU_MAX)
-		snprintf(p->why, sizeof(p->why), "MTU above %u", DEVICE_MTU_MAX);
+		snprintf(p->why, sizeof(p->why), "MTU above %d", DEVICE_MTU_MAX);
 	else if (p->conf->role == CONF_OUTSIDE) {
 		p->fast_path = true;
 		snprintf(p->why, sizeof(p->why), "sealed packets leave through AF_XDP");

@@ -336,7 +336,7 @@ void control_free(struct control *c)
 	if (!c)
 		return;
 	while (c->clients)
-		drop_client(c->clients);
+		drop_client(c->clients); /* NOLINT(clang-analyzer-unix.Malloc): it leaves the list first */
 	evconnlistener_free(c->listener);
 	free(c);
 }
@@ -358,6 +358,8 @@ void control_settled(struct control *c, const char *peer, uint32_t rule, bool up
 	for (cl = c ? c->clients : NULL; cl; cl = cl->next) {
 		if (!cl->peer || !peer || strcmp(cl->peer->name, peer))
 			continue;
+		if (up && !cl->want_up)
+			continue; /* a successor came up while we wait for the end */
 		for (i = 0; i < cl->n_rules; i++) {
 			if (cl->rules[i] != rule)
 				continue;

@@ -55,15 +55,16 @@ static void child_line(const struct ike_event *e, bool up, char *line, size_t si
 		 c->spi_out, local, remote);
 }
 
-/* A failed negotiation settles every rule of the peer: whoever waits learns why. */
-static void settle_peer(struct gateway *g, const struct ike_event *e, const char *why)
+/* The engine has given up: whoever waits for the rule (0: any of the peer's) learns why. */
+static void settle_failed(struct gateway *g, const struct ike_event *e, const char *why)
 {
 	size_t i;
 
 	for (i = 0; i < g->conf->n_rules; i++) {
 		const struct conf_rule *r = &g->conf->rules[i];
 
-		if (r->match->permit && strcmp(r->entry->peer->name, e->peer) == 0) {
+		if (r->match->permit && (!e->rule || e->rule == r->id) &&
+		    strcmp(r->entry->peer->name, e->peer) == 0) {
 			control_settled(g->control, e->peer, r->id, false, why);
 			datapath_discard(g->dp, r->id);
 		}
@@ -112,8 +113,8 @@ void journal_event(struct gateway *g, const struct ike_event *e)
 	control_progress(g->control, e->peer, line);
 	if (e->kind == IKE_EVENT_CHILD_UP)
 		control_settled(g->control, e->peer, e->child->rule, true, NULL);
-	else if (e->kind == IKE_EVENT_CHILD_DOWN)
+	else if (e->kind == IKE_EVENT_CHILD_DOWN && e->why != IKE_WHY_REKEYED && e->why != IKE_WHY_REDUNDANT)
 		control_settled(g->control, e->peer, e->child->rule, false, line);
-	else if (e->kind == IKE_EVENT_FAILED && e->peer && *e->peer)
-		settle_peer(g, e, line);
+	else if (e->kind == IKE_EVENT_FAILED && e->final && e->peer && *e->peer)
+		settle_failed(g, e, line);
 }

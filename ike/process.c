@@ -567,11 +567,13 @@ int ike_run(const struct ike_setup *setup)
 		err = policy_ready(g);
 	if (err) {
 		log_error("cannot start: %s", strerror(-err));
+		free(g);
 		return 1;
 	}
 	conf_wipe_secrets(setup->conf); /* the engine has its own copies */
 	gateway_rearm(g);
 	event_base_dispatch(g->loop);
 	ike_free(g->ike);
+	free(g);
 	return 0;
 }
