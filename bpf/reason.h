@@ -42,14 +42,18 @@ static __always_inline int leave_tc(__u32 why)
 	return is_pass(why) ? TC_ACT_OK : TC_ACT_SHOT;
 }
 
+#define NO_SOCKET 0xffffffff
+
 static __always_inline bool worker_listens(__u32 index)
 {
 	return bpf_map_lookup_elem(&xsks, &index) != NULL;
 }
 
+/* Where the worker's socket of a port and queue would be in xsks; worker_listens() says whether it is there.  A
+ * queue beyond those (ethtool -L) has none. */
 static __always_inline __u32 socket_index(__u32 slot, __u32 queue)
 {
-	return slot * ADIT_QUEUES_MAX + queue;
+	return queue < ADIT_QUEUES_MAX ? slot * ADIT_QUEUES_MAX + queue : NO_SOCKET;
 }
 
 /* To the worker.  XDP_DROP is what happens when its socket went since worker_listens() was asked. */

@@ -65,6 +65,8 @@ static void make_network(void)
 	bed_run("ip link set lo up");
 	bed_run("ip link add lan0 type veth peer name lanx && ip link add wan0 type veth peer name wanx && "
 		"ip link add adit0 type veth peer name adit1");
+	bed_run("ip link add many0 numrxqueues 32 numtxqueues 1 type veth peer name many1 numrxqueues 1 "
+		"numtxqueues 1 && ip link set many0 up && ip link set many1 up");
 	set_sysctl("ipv6/conf/all/forwarding", "1");
 	set_sysctl("ipv4/ip_forward", "1");
 	set_sysctl("ipv6/conf/all/accept_dad", "0");
@@ -81,6 +83,7 @@ static void make_network(void)
 	bed.wan = (int)if_nametoindex("wan0");
 	bed.adit0 = (int)if_nametoindex("adit0");
 	bed.adit1 = (int)if_nametoindex("adit1");
+	bed.many = (int)if_nametoindex("many0");
 	bed.vlan = VLAN_IFINDEX;
 	mac_of("lan0", bed.lan_mac);
 	mac_of("wan0", bed.wan_mac);
@@ -390,6 +393,7 @@ int bed_open(void **state)
 	attach(bed.wan);
 	attach(bed.adit0);
 	attach(bed.adit1);
+	attach(bed.many);
 	bed.socket[SLOT_WAN] = open_xsk(bed.wan);
 	bed.socket[SLOT_LAN] = open_xsk(bed.lan);
 	bed.socket[SLOT_INTERNAL] = open_xsk(bed.adit1);
@@ -414,7 +418,14 @@ void bed_needed(void **state)
 
 struct result bed_xdp(struct bpf_program *prog, const struct frame *f, int ifindex)
 {
-	struct xdp_md in = {.data_end = (uint32_t)f->len, .ingress_ifindex = (uint32_t)ifindex}, out = {0};
+	return bed_xdp_queue(prog, f, ifindex, 0);
+}
+
+struct result bed_xdp_queue(struct bpf_program *prog, const struct frame *f, int ifindex, uint32_t queue)
+{
+	struct xdp_md in = {
+		.data_end = (uint32_t)f->len, .ingress_ifindex = (uint32_t)ifindex, .rx_queue_index = queue};
+	struct xdp_md out = {0};
 	struct result r = {0};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->b, .data_size_in = (uint32_t)f->len,
 		    .data_out = r.b, .data_size_out = sizeof(r.b), .ctx_in = &in, .ctx_size_in = sizeof(in),

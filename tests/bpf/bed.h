@@ -34,6 +34,7 @@
 struct bed {
 	struct adit_bpf *skel;
 	int wan, lan, adit0, adit1;
+	int many; /* many0: a veth with more receive queues than ADIT_QUEUES_MAX */
 	int vlan; /* ifindex of a VLAN device that exists in the maps only */
 	int socket[3];
 	uint8_t wan_mac[6], lan_mac[6], adit0_mac[6], gateway_mac[6];
@@ -61,6 +62,8 @@ struct result {
 
 /* Runs a frame through a program as if it arrived on ifindex. */
 struct result bed_xdp(struct bpf_program *prog, const struct frame *f, int ifindex);
+/* Likewise, on one receive queue of it. */
+struct result bed_xdp_queue(struct bpf_program *prog, const struct frame *f, int ifindex, uint32_t queue);
 /* Leaving ifindex (or arriving there, as the program is meant), having come in by from (0 = local); gso_size
  * 0 = no GSO skb. */
 struct result bed_tc(struct bpf_program *prog, const struct frame *f, int ifindex, int from,

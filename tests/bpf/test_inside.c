@@ -229,6 +229,29 @@ static void leaves_to_the_kernel_what_cannot_be_sealed(void **state)
 	expect_pass(&f, ADIT_PASS_NO_FAST_PATH);
 }
 
+/* After ethtool -L a device may have more queues than there are sockets for: theirs are not the next port's. */
+static void stays_off_sockets_of_others(void **state)
+{
+	struct adit_port port;
+	struct result r;
+	struct frame f;
+
+	bed_needed(state);
+	port = bed_port_get(bed.lan);
+	bed_port(bed.many, &port);
+	udp(&f, LAN4, FAR4, 100);
+	reasons_mark();
+	r = bed_xdp_queue(bed.skel->progs.adit_inside, &f, bed.many, 0);
+	assert_int_equal(r.verdict, XDP_REDIRECT);
+	expect_reason(ADIT_TO_WORKER_SEAL, 0);
+	/* the first queue of SLOT_INTERNAL, by number */
+	r = bed_xdp_queue(bed.skel->progs.adit_inside, &f, bed.many, ADIT_QUEUES_MAX);
+	assert_int_equal(r.verdict, XDP_PASS);
+	expect_reason(ADIT_PASS_GENERAL, 0);
+	assert_int_equal(r.len, f.len);
+	assert_memory_equal(r.b, f.b, f.len);
+}
+
 /* Rules that are being exchanged: the kernel's way, where adit_egress asks them again. */
 static void waits_for_all_rules(void **state)
 {
@@ -291,6 +314,7 @@ int main(void)
 		cmocka_unit_test_setup(clamps_mss, fixture),
 		cmocka_unit_test_setup(leaves_to_the_kernel_what_needs_it, fixture),
 		cmocka_unit_test_setup(leaves_to_the_kernel_what_cannot_be_sealed, fixture),
+		cmocka_unit_test_setup(stays_off_sockets_of_others, fixture),
 		cmocka_unit_test_setup(waits_for_all_rules, fixture),
 		cmocka_unit_test_setup(follows_the_routes, fixture),
 		cmocka_unit_test_setup(survives_truncation, fixture),

@@ -569,6 +569,26 @@ static void drops_without_worker(void **state)
 	expect(&f, XDP_DROP, ADIT_DROP_NO_WORKER);
 }
 
+/* After ethtool -L a device may have more queues than there are sockets for: theirs are not the next port's. */
+static void stays_off_sockets_of_others(void **state)
+{
+	struct adit_port port = bed_port_get(bed.wan);
+	struct result r;
+	struct frame f;
+
+	bed_needed(state);
+	bed_port(bed.many, &port);
+	esp(&f, PEER4, OUR4, SPI, 64);
+	reasons_mark();
+	r = bed_xdp_queue(bed.skel->progs.adit_outside, &f, bed.many, 0);
+	assert_int_equal(r.verdict, XDP_REDIRECT);
+	expect_reason(ADIT_TO_WORKER_OPEN, 0);
+	/* the first queue of SLOT_LAN, by number */
+	r = bed_xdp_queue(bed.skel->progs.adit_outside, &f, bed.many, ADIT_QUEUES_MAX);
+	assert_int_equal(r.verdict, XDP_DROP);
+	expect_reason(ADIT_DROP_NO_WORKER, 0);
+}
+
 /* Every frame cut at every octet has a verdict; what goes to the worker or on must be whole. */
 static void survives_truncation(void **state)
 {
@@ -646,6 +666,7 @@ int main(void)
 		cmocka_unit_test_setup(rechecks_vlans_apart, fixture),
 		cmocka_unit_test_setup(passes_what_is_not_ip, fixture),
 		cmocka_unit_test_setup(drops_without_worker, fixture),
+		cmocka_unit_test_setup(stays_off_sockets_of_others, fixture),
 		cmocka_unit_test_setup(survives_truncation, fixture),
 		cmocka_unit_test_setup(survives_honest_truncation, fixture),
 	};
