@@ -93,10 +93,26 @@ static void hand_over(struct ike *ike, const struct peer *peer, const struct chi
 		child_out(ike, best_sa, best);
 }
 
+/* The peer replaced one of ours and takes the replacement back before it deleted the first: that one is not
+ * replaced any more.  Its own turn to be rekeyed has to come again, too. */
+static void take_back(const struct ike *ike, struct ike_sa *sa, const struct child *gone)
+{
+	struct child *c;
+
+	for (c = sa->children; c; c = c->next) {
+		if (c->successor != gone->sa.spi_in || c->state != CHILD_REKEYED || c->want_delete)
+			continue;
+		c->state = CHILD_UP;
+		c->successor = 0;
+		c->reap_ms = UINT64_MAX;
+		c->rekey_ms = now(ike) + REKEY_AGAIN_MS;
+	}
+}
+
 static bool comes_back(enum ike_reason why)
 {
 	return why != IKE_WHY_REKEYED && why != IKE_WHY_OPERATOR && why != IKE_WHY_SHUTDOWN &&
-	       why != IKE_WHY_REDUNDANT && why != IKE_WHY_INSTALL;
+	       why != IKE_WHY_REDUNDANT;
 }
 
 void child_end(struct ike *ike, struct ike_sa *sa, struct child *c, enum ike_reason why)
@@ -113,6 +129,7 @@ void child_end(struct ike *ike, struct ike_sa *sa, struct child *c, enum ike_rea
 	*at = c->next;
 	sa->n_children--;
 	ike->n_children--;
+	take_back(ike, sa, c);
 	/* Outbound first: the rule must not be without one in between. */
 	if (carried || c->successor)
 		hand_over(ike, peer, c);

@@ -301,9 +301,12 @@ static void child_begins(struct ike *ike, struct ike_sa *sa, const struct outcom
 	}
 	if (c->want_delete)
 		return;
-	slot_ok(sa, c->sa.rule);
 	if (out->child.install_out || !old)
 		child_out(ike, sa, c);
+	/* The datapath did not take it: the one before goes on. */
+	if (c->want_delete)
+		return;
+	slot_ok(sa, c->sa.rule);
 	/* The operator ended the rule while we were asking. */
 	if (!c->by_peer && held(sa, c->sa.rule))
 		child_delete(c, IKE_WHY_OPERATOR);
@@ -354,7 +357,7 @@ static void child_refused(struct ike *ike, struct ike_sa *sa, enum task task, co
 {
 	struct child *old = child_by_in(sa, sa->offered.old_spi_in);
 	struct ike_sa *rival = sa->rival ? sa_by_ours(ike, sa->rival) : NULL;
-	uint64_t later = now(ike) + (out->try_later ? 2000 : 10000);
+	uint64_t later = now(ike) + (out->try_later ? RETRY_FIRST_MS : REKEY_AGAIN_MS);
 	struct slot *slot = slot_by_rule(sa->peer, sa->offered.rule);
 
 	switch (task) {

@@ -37,7 +37,7 @@ static void ask_for_child(struct ike *ike, struct ike_sa *sa, struct slot *slot,
 		ike->env.free_spi(ike->env.self, ask.offered.spi_in);
 	count(ike, IKE_WHY_NOMEM);
 	if (old)
-		old->rekey_ms = now(ike) + 10000;
+		old->rekey_ms = now(ike) + REKEY_AGAIN_MS;
 	else
 		slot_failed(ike, sa->peer, sa, slot->conf.rule, IKE_WHY_NOMEM);
 }

@@ -27,6 +27,7 @@
 #define KEEPALIVE_MS	   20000
 #define OUT_SWITCH_MS	   5000	 /* responder of a rekey: outbound moves at the latest then */
 #define REAP_REKEYED_MS	   60000 /* a replaced SA whose delete never came is deleted by us */
+#define REKEY_AGAIN_MS	   10000 /* after one that failed */
 #define RETRY_FIRST_MS	   2000
 #define RETRY_MAX_MS	   300000
 #define REDUNDANT_AFTER_MS 3000

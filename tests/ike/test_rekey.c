@@ -194,6 +194,57 @@ static void wishes_move(void **state)
 		}
 }
 
+/* The datapath refuses to send on the successor: the tunnel stays on the old one and tries again, and one that
+ * is lost for it comes back. */
+static void out_fails(void **state)
+{
+	struct child_sa before;
+
+	(void)state;
+	plan_default(&plan);
+	plan.child[0][0].start_auto = true;
+	up(1);
+	before = carried(0);
+	p.e[0].fail_out = 1;
+	ike_child_expiring(p.e[0].ike, p.e[0].kids[0].sa.spi_in);
+	pair_run(&p);
+	assert_children(&p, 1);
+	assert_int_equal(carried(0).spi_in, before.spi_in);
+	assert_int_equal(p.e[0].child_why, IKE_WHY_INSTALL);
+	pair_pass_time(&p, 11000);
+	assert_children(&p, 1);
+	assert_int_not_equal(carried(0).spi_in, before.spi_in);
+	pair_pass_time(&p, 100000);
+	assert_children(&p, 1);
+	pair_stop(&p);
+
+	/* At the other end, which switches when the old one is deleted. */
+	plan_default(&plan);
+	plan.child[1][0].start_auto = true;
+	pair_start(&p, &plan, 2);
+	pair_run(&p);
+	p.e[1].fail_out = 1;
+	ike_child_expiring(p.e[0].ike, p.e[0].kids[0].sa.spi_in);
+	pair_run(&p);
+	assert_int_equal(p.e[1].fail_out, 0);
+	pair_pass_time(&p, 10000);
+	assert_children(&p, 1);
+	pair_stop(&p);
+
+	/* And the first of all. */
+	plan_default(&plan);
+	plan.child[0][0].start_auto = true;
+	pair_start(&p, &plan, 3);
+	p.e[0].fail_out = 1;
+	pair_run(&p);
+	assert_children(&p, 0);
+	assert_int_equal(p.e[0].child_ups, 0);
+	assert_int_equal(p.e[0].finals, 1);
+	pair_pass_time(&p, 10000);
+	assert_children(&p, 1);
+	pair_stop(&p);
+}
+
 /* What the operator ends while the IKE SA is being replaced stays ended: the wish goes to the successor, or the
  * peer's rekey has to wait. */
 static void ended_while_rekeying(void **state)
@@ -408,6 +459,7 @@ int main(void)
 		cmocka_unit_test(pfs_mismatch),
 		cmocka_unit_test(by_lifetime),
 		cmocka_unit_test(ike_sa),
+		cmocka_unit_test(out_fails),
 		cmocka_unit_test(wishes_move),
 		cmocka_unit_test(ended_while_rekeying),
 		cmocka_unit_test(losses),
