@@ -187,6 +187,22 @@ static void crossed(struct ike *ike, struct ike_sa *sa)
 	}
 }
 
+/* What waited for a silent peer need not wait for one that talks. */
+static void wait_no_more(struct ike *ike, struct peer *peer)
+{
+	unsigned i;
+
+	for (i = 0; i < peer->conf.n_children; i++) {
+		struct slot *slot = &peer->slots[i];
+
+		if (!slot->wanted)
+			continue;
+		slot->not_before_ms = 0;
+		slot->failures = 0;
+		ike->wishing = true;
+	}
+}
+
 static void came_up(struct ike *ike, struct ike_sa *sa, const struct outcome *out)
 {
 	start_clocks(ike, sa);
@@ -198,6 +214,7 @@ static void came_up(struct ike *ike, struct ike_sa *sa, const struct outcome *ou
 	if (!out->why)
 		sa->peer->failure.current = false;
 	tell_sa(ike, sa, IKE_EVENT_UP, IKE_WHY_NONE);
+	wait_no_more(ike, sa->peer);
 	if (out->initial_contact)
 		first_contact(ike, sa);
 	crossed(ike, sa);

@@ -131,6 +131,35 @@ static void asked_of_a_dying_sa(void **state)
 	pair_stop(&p);
 }
 
+/* A peer that is back is back for all rules, whatever each had to wait for alone. */
+static void all_return_at_once(void **state)
+{
+	int i;
+
+	(void)state;
+	plan_default(&plan);
+	for (i = 0; i < 2; i++) {
+		plan.peer[i].n_children = 2;
+		plan.child[i][1] = plan.child[i][0];
+		plan.child[i][1].rule = 20;
+		strcpy(plan.child[i][1].name, "other");
+		plan.child[i][1].local[0] = plan_ts(i ? "10.4.0.0/16" : "10.3.0.0/16");
+		plan.child[i][1].remote[0] = plan_ts(i ? "10.3.0.0/16" : "10.4.0.0/16");
+	}
+	plan.child[0][0].start_auto = plan.child[0][1].start_auto = true;
+	pair_start(&p, &plan, 1);
+	p.fate = lose_all;
+	pair_pass_time(&p, 300000);
+	while (sas(0))
+		pair_pass_time(&p, 1000);
+	p.fate = NULL;
+	/* The peer calls, for one of the two. */
+	assert_int_equal(ike_initiate(p.e[1].ike, 10, NULL), 0);
+	pair_run(&p);
+	assert_int_equal(p.e[0].n_kids, 2);
+	pair_stop(&p);
+}
+
 /* ---- strangers' words ---------------------------------------------------------------------- */
 
 /* A first message from A's address, to B, that nobody vouches for. */
@@ -188,6 +217,7 @@ int main(void)
 		cmocka_unit_test(auth_error),
 		cmocka_unit_test(said_once),
 		cmocka_unit_test(asked_of_a_dying_sa),
+		cmocka_unit_test(all_return_at_once),
 		cmocka_unit_test(a_stranger_settles_nothing),
 	};
 
