@@ -23,6 +23,7 @@
 #define IKE_PORT      500
 #define IKE_NATT_PORT 4500
 
+#define TCP_HEADER 20 /* without options */
 #define ESP_HEADER 8
 #define ESP_LEAST  24 /* header and the smallest IV and ICV that any suite here has */
 

@@ -45,6 +45,26 @@ static __always_inline bool is_our_esp(struct __sk_buff *skb, const struct packe
 	return peer && address_equal(&peer->local, &p->key.local);
 }
 
+#define GSO_BY_FRAGS 0xffff /* linux/skbuff.h: SCTP, which has cut its segments to the path already */
+
+/* Would the internal pair lose it without a word?  Of a GSO train one segment with its headers goes through it. */
+static __always_inline bool is_beyond_pair(struct __sk_buff *skb, const struct packet *p)
+{
+	__u32 len = skb->len - p->l3, segment = skb->gso_size;
+	__u8 offset = 0;
+
+	if (len <= ADIT_FRAME_MTU_MAX || segment == GSO_BY_FRAGS)
+		return false;
+	if (!segment)
+		return true;
+	segment += p->l4 - p->l3;
+	if (p->key.protocol != IPPROTO_TCP)
+		return segment + sizeof(struct udphdr) > ADIT_FRAME_MTU_MAX;
+	if (bpf_skb_load_bytes(skb, p->l4 + 12, &offset, 1))
+		return true;
+	return segment + (offset >> 4) * 4 > ADIT_FRAME_MTU_MAX;
+}
+
 /* Into the internal pair; the source address tells its far end which policy interface this was for. */
 static __always_inline __u32 redirect_inside(struct __sk_buff *skb, const struct packet *p,
 					     const struct adit_host *h)
@@ -55,6 +75,8 @@ static __always_inline __u32 redirect_inside(struct __sk_buff *skb, const struct
 
 	if (!h->internal_ifindex)
 		return ADIT_DROP_NO_WORKER;
+	if (is_beyond_pair(skb, p))
+		return ADIT_DROP_TOO_BIG;
 	for (i = 0; i < TAGS_MAX + 1; i++)
 		if (i < p->tags && bpf_skb_vlan_pop(skb))
 			return ADIT_DROP_NO_ROOM;

@@ -7,7 +7,6 @@
 #include "packet.h"
 #include "reason.h"
 
-#define TCP_HEADER  20
 #define TCP_CHECK   16
 #define OPTIONS_MAX 40
 #define OPTION_END  0

@@ -60,6 +60,16 @@ static __always_inline __u32 inner_room(const struct envelope *e, __u32 mtu)
 	return ((mtu - headers) & ~((__u32)e->align - 1)) - 2;
 }
 
+/* A clamp that lets larger segments through than the packets which fit is none.  0 stays 0: it is off. */
+static __always_inline __u16 mss_within(const struct envelope *e, __u16 mss, __u32 ip_header)
+{
+	__u32 headers = ip_header + TCP_HEADER;
+
+	if (e->inner_mtu <= headers || mss <= e->inner_mtu - headers)
+		return mss;
+	return e->inner_mtu - headers;
+}
+
 static __always_inline void route_envelope(struct xdp_md *ctx, struct envelope *e,
 					   const struct adit_sa_out *sa)
 {
@@ -166,6 +176,7 @@ __noinline int prepare_envelope(struct xdp_md *ctx, struct envelope *e, __u32 ru
 {
 	const struct adit_sa_out *sa = bpf_map_lookup_elem(&sa_out, &rule);
 	const union address *local;
+	__u32 room;
 
 	if (!e)
 		return ADIT_DROP_NO_SA;
@@ -180,14 +191,15 @@ __noinline int prepare_envelope(struct xdp_md *ctx, struct envelope *e, __u32 ru
 	e->icv_len = sa->icv_len;
 	e->align = sa->align;
 	e->df = sa->df;
-	e->inner_mtu = sa->inner_mtu;
-	e->mss4 = sa->mss4;
-	e->mss6 = sa->mss6;
+	room = inner_room(e, ADIT_FRAME_MTU_MAX);
+	e->inner_mtu = sa->inner_mtu < room ? sa->inner_mtu : room;
 	if (e->v6)
 		write_outer_v6(e, sa);
 	else
 		write_outer_v4(e, sa);
 	route_envelope(ctx, e, sa);
+	e->mss4 = mss_within(e, sa->mss4, sizeof(struct iphdr));
+	e->mss6 = mss_within(e, sa->mss6, sizeof(struct ipv6hdr));
 	return e->why;
 }
 

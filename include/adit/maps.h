@@ -39,6 +39,10 @@
 #define ADIT_TS_MAX      4    /* narrowed selectors a Child SA may have on each side */
 #define ADIT_NO_SLOT     0xffffffffu
 
+/* The largest IP packet that a frame holds, sealed or not: what one 2 KiB chunk has behind its headroom, less Ethernet
+ * and a tag, rounded down.  No device's MTU counts beyond it, and the internal pair's is never above it. */
+#define ADIT_FRAME_MTU_MAX 1700
+
 struct adit_addr {
 	__u8 octets[16];
 };

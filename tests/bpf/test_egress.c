@@ -409,6 +409,69 @@ static struct frame tagged(const struct frame *f, const uint16_t *ids, size_t n)
 	return t;
 }
 
+static void expect_size(const struct frame *f, uint32_t gso_size, bool fits)
+{
+	struct result r;
+
+	reasons_mark();
+	r = bed_tc(bed.skel->progs.adit_egress, f, bed.wan, 0, gso_size);
+	expect_reason(fits ? ADIT_TO_INTERNAL : ADIT_DROP_TOO_BIG, 0);
+	if (fits)
+		expect_internal(f, &r);
+	else
+		assert_int_equal(r.verdict, TC_ACT_SHOT);
+}
+
+static void datagram(struct frame *f, const char *src, const char *dst, size_t len)
+{
+	start(f);
+	frame_ip(f, src, dst, IPPROTO_UDP);
+	frame_udp(f, 1000, 53);
+	frame_fill(f, len - (f->len - 14));
+	frame_finish(f);
+}
+
+/* What the internal pair would lose without a word is counted; of a GSO train one segment with its headers. */
+static void drops_what_the_pair_cannot_carry(void **state)
+{
+	struct frame f;
+
+	bed_needed(state);
+	datagram(&f, LAN4, FAR4, ADIT_FRAME_MTU_MAX);
+	expect_size(&f, 0, true);
+	f = tagged(&f, (uint16_t[]){0}, 1); /* a tag is none of the packet */
+	expect(&f, TC_ACT_REDIRECT, ADIT_TO_INTERNAL);
+	datagram(&f, LAN4, FAR4, ADIT_FRAME_MTU_MAX + 1);
+	expect_size(&f, 0, false);
+	f.b[20] = 0x40;
+	frame_fix_ip(&f);
+	expect_size(&f, 0, false);
+	datagram(&f, LAN6, FAR6, ADIT_FRAME_MTU_MAX);
+	expect_size(&f, 0, true);
+	datagram(&f, LAN6, FAR6, ADIT_FRAME_MTU_MAX + 1);
+	expect_size(&f, 0, false);
+	datagram(&f, LAN4, FAR4, 3000);
+	expect_size(&f, ADIT_FRAME_MTU_MAX - 28, true);
+	expect_size(&f, ADIT_FRAME_MTU_MAX - 27, false);
+	tcp(&f, LAN4, FAR4, 1000, 80, 2800);
+	expect_size(&f, ADIT_FRAME_MTU_MAX - 40, true);
+	expect_size(&f, ADIT_FRAME_MTU_MAX - 39, false);
+	tcp(&f, LAN6, FAR6, 1000, 80, 2800);
+	expect_size(&f, ADIT_FRAME_MTU_MAX - 60, true);
+	expect_size(&f, ADIT_FRAME_MTU_MAX - 59, false);
+	/* with options: timestamps */
+	start(&f);
+	frame_ip(&f, LAN4, FAR4, IPPROTO_TCP);
+	frame_tcp(&f, 1000, 80, 0x10, "\1\1\10\12\0\0\0\1\0\0\0\2", 12);
+	frame_fill(&f, 2800);
+	frame_finish(&f);
+	expect_size(&f, ADIT_FRAME_MTU_MAX - 52, true);
+	expect_size(&f, ADIT_FRAME_MTU_MAX - 51, false);
+	/* what is not protected leaves whatever its size */
+	datagram(&f, LAN4, "10.1.3.1", 3000);
+	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+}
+
 /* A VLAN device without reorder_hdr writes its tag before its hooks see the frame, and id 0 is a priority, no
  * VLAN.  What is protected is found behind such tags and leaves without them. */
 static void looks_behind_its_own_tags(void **state)
@@ -845,6 +908,7 @@ int main(void)
 		cmocka_unit_test_setup(lets_own_esp_out, fixture),
 		cmocka_unit_test_setup(fails_closed, fixture),
 		cmocka_unit_test_setup(takes_gso_trains, fixture),
+		cmocka_unit_test_setup(drops_what_the_pair_cannot_carry, fixture),
 		cmocka_unit_test_setup(looks_behind_its_own_tags, fixture),
 		cmocka_unit_test_setup(takes_tags_off, fixture),
 		cmocka_unit_test_setup(follows_the_generation, fixture),

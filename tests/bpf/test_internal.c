@@ -147,6 +147,67 @@ static void counts_padding(void **state)
 	}
 }
 
+/* However large the SA and the route say: one chunk holds 1700 octets of outer packet. */
+static void fits_a_frame(void **state)
+{
+	static const struct {
+		const char *local, *remote;
+		uint8_t udp;
+		size_t most; /* 1700 - outer IP - UDP - 8 - IV - ICV, down to the boundary, less the trailer */
+	} t[] = {
+		{OUR4, "192.0.2.77",     0, 1646},
+		{OUR4, "192.0.2.77",     1, 1638},
+		{OUR6, "2001:db8:1::77", 0, 1626},
+	};
+	struct sealed_want want;
+	struct frame f;
+	size_t i;
+
+	bed_needed(state);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		/* no neighbour yet, so no route to say less */
+		sa4 = sa_of(3, t[i].local, t[i].remote);
+		sa4.udp_encap = t[i].udp;
+		sa4.inner_mtu = 9000;
+		bed_sa(RULE4, &sa4);
+		udp(&f, LAN4, FAR4, 53, t[i].most - 28);
+		want = sealed_by_kernel(&sa4, &f);
+		expect_seal(&f, &want);
+		udp(&f, LAN4, FAR4, 53, t[i].most - 27);
+		want = sealed_by_kernel(&sa4, &f);
+		want.flags |= ADIT_NOTE_FRAGMENT;
+		expect_seal(&f, &want);
+	}
+}
+
+/* A clamp follows what fits: here the wire's 1500 octets, whatever the SA was told. */
+static void clamps_to_what_fits(void **state)
+{
+	struct result r;
+	struct frame f;
+	const uint8_t *b;
+	size_t len;
+	int v6;
+
+	bed_needed(state);
+	for (v6 = 0; v6 < 2; v6++) {
+		sa4.inner_mtu = 9000;
+		sa4.mss4 = 8960;
+		sa4.mss6 = 8940;
+		bed_sa(v6 ? RULE6 : RULE4, &sa4);
+		start(&f);
+		frame_ip(&f, v6 ? LAN6 : LAN4, v6 ? FAR6 : FAR4, IPPROTO_TCP);
+		frame_tcp(&f, 1, 2, 2, "\2\4\x23\x00", 4);
+		frame_finish(&f);
+		reasons_mark();
+		r = internal(&f);
+		expect_reason(ADIT_TO_WORKER_SEAL, ADIT_MSS_CLAMPED);
+		b = result_frame(&r, &len) + result_note(&r).seal.esp_off + 8 + sa4.iv_len;
+		assert_int_equal(get16(b + (v6 ? 40 : 20) + 22), v6 ? 1446 - 60 : 1446 - 40);
+		assert_true(l4_sum_right(b, f.len - 14));
+	}
+}
+
 static void copies_tos_and_df(void **state)
 {
 	static const struct {
@@ -502,6 +563,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(seals_every_family, fixture),
 		cmocka_unit_test_setup(counts_padding, fixture),
+		cmocka_unit_test_setup(fits_a_frame, fixture),
+		cmocka_unit_test_setup(clamps_to_what_fits, fixture),
 		cmocka_unit_test_setup(copies_tos_and_df, fixture),
 		cmocka_unit_test_setup(holds_without_sa, fixture),
 		cmocka_unit_test_setup(fails_closed, fixture),
