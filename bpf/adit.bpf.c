@@ -81,12 +81,4 @@ int adit_fib(struct xdp_md *ctx)
 	return answer_fib(ctx, &p);
 }
 
-/* For an end of a veth pair that must have NAPI and nothing else: XDP_REDIRECT into a veth needs a program on the far
- * side. */
-SEC("xdp")
-int adit_adopted_pass(struct xdp_md *ctx)
-{
-	return XDP_PASS;
-}
-
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

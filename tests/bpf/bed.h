@@ -37,6 +37,7 @@ struct bed {
 	int many; /* many0: a veth with more receive queues than ADIT_QUEUES_MAX */
 	int vlan; /* ifindex of a VLAN device that exists in the maps only */
 	int socket[3];
+	int empty; /* an XDP program that passes everything */
 	uint8_t wan_mac[6], lan_mac[6], adit0_mac[6], gateway_mac[6];
 	uint32_t generation;
 	uint64_t before[ADIT_REASON_COUNT];

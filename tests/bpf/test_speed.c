@@ -22,12 +22,12 @@
 #define LIMIT_NS 5000 /* under ASan, beside other work */
 #define SPI	 0x11223344u
 
-static double cost_ns(struct bpf_program *prog, const struct frame *f, int ifindex)
+static double cost_ns(int fd, const struct frame *f, int ifindex)
 {
 	struct xdp_md in = {.data_end = (uint32_t)f->len, .ingress_ifindex = (uint32_t)ifindex};
 	struct bpf_prog_info before = {0}, after = {0};
 	uint32_t len = sizeof(before);
-	int fd = bpf_program__fd(prog), stats = bpf_enable_stats(BPF_STATS_RUN_TIME), i;
+	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME), i;
 	uint8_t out[4096];
 
 	assert_true(stats >= 0);
@@ -52,11 +52,11 @@ static void measure(const char *what, struct bpf_program *prog, const struct fra
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		ns = cost_ns(bed.skel->progs.adit_adopted_pass, f, ifindex);
+		ns = cost_ns(bed.empty, f, ifindex);
 		if (ns < empty)
 			empty = ns;
 		reasons_mark();
-		ns = cost_ns(prog, f, ifindex);
+		ns = cost_ns(bpf_program__fd(prog), f, ifindex);
 		if (ns < best)
 			best = ns;
 	}
