@@ -159,8 +159,22 @@ static __always_inline __u32 parse_skb(struct __sk_buff *skb, struct packet *p, 
 	return why ? why : parse_ip(skb, data, end, p, how | PARSE_SKB);
 }
 
-/* A policy interface where XDP cannot run (ppp, tun, wwan): sockets take its IKE and ESP, but clear text must
- * not come in there either. */
+/* RFC 3948 2.2: on port 4500 only IKE starts with four zeros. */
+static __always_inline bool is_esp_in_udp(struct __sk_buff *skb, const struct packet *p)
+{
+	__be32 marker = 0;
+
+	return p->key.local_port == IKE_NATT_PORT &&
+	       !bpf_skb_load_bytes(skb, p->l4 + sizeof(struct udphdr), &marker, sizeof(marker)) && marker;
+}
+
+static __always_inline __u32 slow_esp(struct __sk_buff *skb, const struct packet *p)
+{
+	return is_for_us(skb, p, PARSE_SKB) ? ADIT_DROP_SLOW_ESP : transit_esp(p);
+}
+
+/* A policy interface where XDP cannot run (ppp, tun, wwan): the daemon's sockets take its IKE, nobody its ESP, and
+ * clear text must not come in there either. */
 static __always_inline __u32 take_ingress(struct __sk_buff *skb, struct packet *p)
 {
 	__u32 ifindex = skb->ifindex, why;
@@ -173,8 +187,8 @@ static __always_inline __u32 take_ingress(struct __sk_buff *skb, struct packet *
 	p->key.ifindex = ifindex;
 	if (p->fragment)
 		return take_fragment(skb, p, PARSE_SKB);
-	if (p->key.protocol == IPPROTO_ESP)
-		return ADIT_PASS_SLOW_ESP;
+	if (p->key.protocol == IPPROTO_ESP || (p->key.protocol == IPPROTO_UDP && is_esp_in_udp(skb, p)))
+		return slow_esp(skb, p);
 	if (p->key.protocol == IPPROTO_UDP &&
 	    (p->key.local_port == IKE_PORT || p->key.local_port == IKE_NATT_PORT))
 		return pass_ours(skb, p, ADIT_PASS_IKE, PARSE_SKB);

@@ -73,13 +73,52 @@ static void rechecks(void **state)
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_FRONT_RECHECK);
 	packet(&f, PEER4, OUR4, IPPROTO_UDP, 500);
 	expect(&f, TC_ACT_OK, ADIT_PASS_IKE);
-	packet(&f, PEER4, OUR4, IPPROTO_UDP, 4500);
-	expect(&f, TC_ACT_OK, ADIT_PASS_IKE);
 	packet(&f, PEER4, OUR4, 50, 0);
-	expect(&f, TC_ACT_OK, ADIT_PASS_SLOW_ESP);
 	put16(f.b + 20, 0x0010);
 	frame_fix_ip(&f);
 	expect(&f, TC_ACT_OK, ADIT_PASS_FRAGMENT);
+}
+
+static void natt(struct frame *f, const char *src, const char *dst, const void *payload, size_t len)
+{
+	frame_eth(f, bed.wan_mac, bed.gateway_mac);
+	frame_ip(f, src, dst, IPPROTO_UDP);
+	frame_udp(f, 31000, 4500);
+	frame_octets(f, payload, len);
+	frame_finish(f);
+}
+
+/* No worker has a socket here.  IKE has. */
+static void drops_esp_that_nobody_opens(void **state)
+{
+	struct frame f;
+
+	bed_needed(state);
+	packet(&f, PEER4, OUR4, 50, 0);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_SLOW_ESP);
+	packet(&f, PEER6, OUR6, 50, 0);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_SLOW_ESP);
+	natt(&f, PEER4, OUR4, "\x11\x22\x33\x44\0\0\0\1", 8);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_SLOW_ESP);
+	natt(&f, PEER6, OUR6, "\x11\x22\x33\x44\0\0\0\1", 8);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_SLOW_ESP);
+	natt(&f, PEER4, OUR4, "\0\0\0\0\1\2\3\4", 8);
+	expect(&f, TC_ACT_OK, ADIT_PASS_IKE);
+	natt(&f, PEER4, OUR4, "\0\0\0\0", 4);
+	expect(&f, TC_ACT_OK, ADIT_PASS_IKE);
+	natt(&f, PEER4, OUR4, "\xff", 1); /* keepalive: the daemon knows */
+	expect(&f, TC_ACT_OK, ADIT_PASS_IKE);
+	/* on its way through: ESP or what looks like it, where policy does not want it protected */
+	packet(&f, "203.0.113.7", LAN4, 50, 0);
+	expect(&f, TC_ACT_OK, ADIT_PASS_TRANSIT_ESP);
+	natt(&f, "203.0.113.7", LAN4, "\x11\x22\x33\x44\0\0\0\1", 8);
+	expect(&f, TC_ACT_OK, ADIT_PASS_TRANSIT_ESP);
+	packet(&f, FAR4, LAN4, 50, 0);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_FRONT_RECHECK);
+	natt(&f, FAR4, LAN4, "\x11\x22\x33\x44\0\0\0\1", 8);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_FRONT_RECHECK);
+	natt(&f, FAR4, LAN4, "\0\0\0\0\1\2\3\4", 8);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_FRONT_RECHECK);
 }
 
 /* On a real device without Ethernet. */
@@ -124,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(rechecks, fixture),
+		cmocka_unit_test_setup(drops_esp_that_nobody_opens, fixture),
 		cmocka_unit_test_setup(rechecks_tun, fixture),
 	};
 
