@@ -97,6 +97,7 @@ static void commit_first(struct ike *ike, const struct msg *m, const struct path
 	sa->state = out->next;
 	sa->give_up_ms = now(ike) + ike->limits.half_open_s * 1000ull;
 	sa_counted(ike, sa, true);
+	tell_message(ike, sa, false, m->h.exchange, false, m->h.id, 0, m->text);
 	send_reply(ike, sa, m, path, &out->reply);
 	if (packet_store(&sa->init_theirs, m->octets.p, m->octets.len, m->text) ||
 	    (sa->reply.octets &&

@@ -211,6 +211,25 @@ static void a_stranger_settles_nothing(void **state)
 	pair_stop(&p);
 }
 
+/* A responder's log begins with the request, told once an SA stands for it, and not before. */
+static void first_request_is_told(void **state)
+{
+	(void)state;
+	plan_default(&plan);
+	pair_start(&p, &plan, 1);
+	forge_first("E12/128I12P5D31", 31, 1);
+	assert_int_equal(p.e[1].received, 0);
+	assert_int_equal(ike_initiate(p.e[0].ike, 10, NULL), 0);
+	p.n_wire = 1;
+	p.wire[0] = p.wire[1];
+	pair_deliver(&p, 0);
+	assert_int_equal(p.e[1].received, 1);
+	pair_run(&p);
+	assert_children(&p, 1);
+	assert_int_equal(p.e[1].received, 2);
+	pair_stop(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +238,7 @@ int main(void)
 		cmocka_unit_test(asked_of_a_dying_sa),
 		cmocka_unit_test(all_return_at_once),
 		cmocka_unit_test(a_stranger_settles_nothing),
+		cmocka_unit_test(first_request_is_told),
 	};
 
 	return cmocka_run_group_tests_name("ike ends", tests, NULL, NULL);
