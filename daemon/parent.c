@@ -143,12 +143,12 @@ static int run_ike(struct parent *p)
 		const char *map;
 		int *fd;
 	} maps[] = {
-		{"spd_state",      &setup.fds.spd_state	  },
-		{"spd",		&setup.fds.spd	      },
+		{"spd_state",      &setup.spd_fds.state	  },
+		{"spd",		&setup.spd_fds.rules	    },
 		{"sa_out",	   &setup.fds.sa_out	    },
 		{"sa_in",	  &setup.fds.sa_in	  },
 		{"peers",	  &setup.fds.peers	  },
-		{"rule_hits",      &setup.fds.rule_hits	  },
+		{"rule_hits",      &setup.spd_fds.hits	 },
 		{"ports",	  &setup.fds.ports	  },
 		{"reasons_bpf",	&setup.fds.reasons_bpf   },
 		{"reasons_worker", &setup.fds.reasons_worker},

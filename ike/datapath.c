@@ -29,7 +29,7 @@ struct slot {
 struct datapath {
 	struct datapath_fds fds;
 	const struct conf *conf;
-	struct adit_spd_state state;
+	struct spd *spd;
 	struct slot slots[ADIT_SAS_MAX / 2];
 	bool index_used[ADIT_SAS_MAX];
 	uint32_t next_index;
@@ -111,24 +111,24 @@ static void *map_array(int fd, size_t len, int prot)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-int datapath_new(const struct datapath_fds *fds, const struct conf *conf, struct datapath **ret)
+int datapath_new(const struct datapath_fds *fds, const struct conf *conf, struct spd *spd,
+		 struct datapath **ret)
 {
 	struct datapath *dp = calloc(1, sizeof(*dp));
-	uint32_t zero = 0;
 	int err;
 
 	if (!dp)
 		return -ENOMEM;
 	dp->fds = *fds;
 	dp->conf = conf;
+	dp->spd = spd;
 	dp->next_index = 1;
 	dp->cpus = libbpf_num_possible_cpus();
 	dp->stats = map_array(fds->sa_stats, ADIT_SAS_MAX * sizeof(*dp->stats), PROT_READ);
 	dp->reasons_worker = map_array(fds->reasons_worker, ADIT_REASON_COUNT * sizeof(uint64_t), PROT_READ);
 	dp->reasons_ike =
 		map_array(fds->reasons_ike, IKE_REASON_COUNT * sizeof(uint64_t), PROT_READ | PROT_WRITE);
-	err = bpf_map_lookup_elem(fds->spd_state, &zero, &dp->state);
-	if (err || !dp->stats || !dp->reasons_worker || !dp->reasons_ike || dp->cpus < 1) {
+	if (!dp->stats || !dp->reasons_worker || !dp->reasons_ike || dp->cpus < 1) {
 		err = errno ? -errno : -EIO;
 		datapath_free(dp);
 		return err;
@@ -149,163 +149,6 @@ void datapath_free(struct datapath *dp)
 	if (dp->reasons_ike)
 		munmap(dp->reasons_ike, IKE_REASON_COUNT * sizeof(uint64_t));
 	free(dp);
-}
-
-static void write_state(struct datapath *dp)
-{
-	uint32_t zero = 0;
-
-	if (bpf_map_update_elem(dp->fds.spd_state, &zero, &dp->state, BPF_ANY))
-		log_error("spd_state cannot be written: %s", strerror(errno));
-}
-
-/* What flow caches learned before this is void. */
-static void new_generation(struct datapath *dp)
-{
-	dp->state.generation++;
-	write_state(dp);
-}
-
-/* ---- rules --------------------------------------------------------------------------------- */
-
-static void set_prefix(const struct addr_range *range, int family, struct adit_addr *value,
-		       struct adit_addr *mask)
-{
-	unsigned i;
-
-	/* "any -> any" of both families: the range spans all, each family's row gets its own part. */
-	memcpy(value->octets, range->min.b, 16);
-	for (i = 0; i < 16; i++)
-		mask->octets[i] = ~(range->min.b[i] ^ range->max.b[i]);
-	if (family == AF_INET) {
-		memset(value->octets, 0, 10);
-		memset(value->octets + 10, 0xff, 2);
-		memset(mask->octets, 0xff, 12);
-	}
-}
-
-static void fill_rule(const struct conf_rule *r, unsigned ifindex, int family, struct adit_rule *ret)
-{
-	const struct conf_acl_rule *m = r->match;
-
-	memset(ret, 0, sizeof(*ret));
-	ret->id = r->id;
-	ret->ifindex = ifindex;
-	ret->action = m->permit				    ? ADIT_PROTECT
-		      : r->policy->deny_action == CONF_DROP ? ADIT_DISCARD
-							    : ADIT_BYPASS;
-	ret->family = family == AF_INET ? 4 : 6;
-	ret->protocol = m->protocol;
-	ret->local_port_min = m->local_port[0];
-	ret->local_port_max = m->local_port[1];
-	ret->remote_port_min = m->remote_port[0];
-	ret->remote_port_max = m->remote_port[1];
-	set_prefix(&m->local, family, &ret->local, &ret->local_mask);
-	set_prefix(&m->remote, family, &ret->remote, &ret->remote_mask);
-	snprintf(ret->name, sizeof(ret->name), "%.31s", r->name);
-}
-
-static int put_rule(struct datapath *dp, uint32_t set, uint32_t *n, const struct conf_rule *r,
-		    unsigned ifindex, int family)
-{
-	struct adit_spd_key key = {.set = set, .position = *n};
-	struct adit_hits *none;
-	struct adit_rule rule;
-
-	if (*n >= ADIT_RULES_MAX)
-		return -E2BIG;
-	fill_rule(r, ifindex, family, &rule);
-	/* Without this entry the rule works all the same, only uncounted. */
-	none = calloc((size_t)dp->cpus, sizeof(*none));
-	if (none)
-		bpf_map_update_elem(dp->fds.rule_hits, &r->id, none, BPF_NOEXIST);
-	free(none);
-	if (bpf_map_update_elem(dp->fds.spd, &key, &rule, BPF_ANY))
-		return -errno;
-	++*n;
-	return 0;
-}
-
-static int put_policy(struct datapath *dp, uint32_t set, uint32_t *n, const struct conf_interface *iface)
-{
-	unsigned ifindex = if_nametoindex(iface->name);
-	size_t i;
-	int err;
-
-	if (!ifindex)
-		return 0; /* the parent waits for it and then starts us anew */
-	for (i = 0; i < iface->policy->n_rules; i++) {
-		const struct conf_rule *r = &dp->conf->rules[iface->policy->first_rule + i];
-
-		if (r->match->family != AF_INET6) {
-			err = put_rule(dp, set, n, r, ifindex, AF_INET);
-			if (err)
-				return err;
-		}
-		if (r->match->family != AF_INET) {
-			err = put_rule(dp, set, n, r, ifindex, AF_INET6);
-			if (err)
-				return err;
-		}
-	}
-	return 0;
-}
-
-static bool is_rule(const struct conf *conf, uint32_t id)
-{
-	size_t i;
-
-	for (i = 0; i < conf->n_rules; i++)
-		if (conf->rules[i].id == id)
-			return true;
-	return false;
-}
-
-/* The map outlives configurations, and would fill up with the counters of rules that are no more. */
-static void forget_hits(struct datapath *dp)
-{
-	uint32_t id = 0, next, *at = NULL;
-
-	while (bpf_map_get_next_key(dp->fds.rule_hits, at, &next) == 0) {
-		if (!is_rule(dp->conf, next)) {
-			bpf_map_delete_elem(dp->fds.rule_hits, &next);
-			continue;
-		}
-		id = next;
-		at = &id;
-	}
-}
-
-int datapath_write_rules(struct datapath *dp)
-{
-	uint32_t set = !dp->state.set, n = 0, old;
-	struct adit_spd_key key = {.set = set};
-	size_t i;
-	int err;
-
-	forget_hits(dp);
-	for (i = 0; i < dp->conf->n_interfaces; i++) {
-		if (!dp->conf->interfaces[i]->policy)
-			continue;
-		err = put_policy(dp, set, &n, dp->conf->interfaces[i]);
-		if (err)
-			return err;
-	}
-	old = dp->state.rules[set];
-	for (key.position = n; key.position < old; key.position++)
-		bpf_map_delete_elem(dp->fds.spd, &key);
-	/* Programs may read this struct half written, so one field at a time: the length of the new set while
-	 * nobody uses it, the switch, and then the generation that voids what was cached on the way. */
-	dp->state.rules[set] = n;
-	write_state(dp);
-	dp->state.set = set;
-	write_state(dp);
-	new_generation(dp);
-	key.set = !set;
-	for (key.position = 0; key.position < dp->state.rules[!set]; key.position++)
-		bpf_map_delete_elem(dp->fds.spd, &key);
-	dp->state.rules[!set] = 0;
-	return 0;
 }
 
 /* ---- SAs ----------------------------------------------------------------------------------- */
@@ -540,7 +383,7 @@ static int write_sa_out(struct datapath *dp, const struct child_sa *c, struct sl
 	if (bpf_map_update_elem(dp->fds.peers, &o->remote, &peer, BPF_ANY) ||
 	    bpf_map_update_elem(dp->fds.sa_out, &c->rule, o, BPF_ANY))
 		return -errno;
-	new_generation(dp);
+	spd_changed(dp->spd);
 	return 0;
 }
 
@@ -624,7 +467,7 @@ void datapath_remove(struct datapath *dp, const struct child_sa *c)
 			bpf_map_delete_elem(dp->fds.sa_out, &s->rule);
 		if (!remote_in_use(dp, s))
 			bpf_map_delete_elem(dp->fds.peers, &s->out.remote);
-		new_generation(dp);
+		spd_changed(dp->spd);
 	}
 	free_index(dp, &s->index_in);
 	free_index(dp, &s->index_out);
@@ -660,7 +503,7 @@ void datapath_discard(struct datapath *dp, uint32_t rule)
 void datapath_worker_lost(struct datapath *dp)
 {
 	forget_all(dp);
-	new_generation(dp);
+	spd_changed(dp->spd);
 }
 
 /* ---- looking at it ------------------------------------------------------------------------- */
@@ -707,24 +550,6 @@ bool datapath_find(const struct datapath *dp, uint32_t spi_in, struct datapath_c
 		.out = s->index_out ? &dp->stats[s->index_out] : NULL,
 	};
 	return true;
-}
-
-bool datapath_rule_hits(const struct datapath *dp, uint32_t rule, struct adit_hits *ret)
-{
-	struct adit_hits *each = calloc((size_t)dp->cpus, sizeof(*each));
-	bool found;
-	int i;
-
-	if (!each)
-		return false;
-	found = bpf_map_lookup_elem(dp->fds.rule_hits, &rule, each) == 0;
-	*ret = (struct adit_hits){0};
-	for (i = 0; found && i < dp->cpus; i++) {
-		ret->packets += each[i].packets;
-		ret->octets += each[i].octets;
-	}
-	free(each);
-	return found;
 }
 
 uint64_t datapath_reason_bpf(const struct datapath *dp, enum adit_reason reason)

@@ -501,9 +501,11 @@ static int prepare(struct gateway *g)
 	g->timer = g->loop ? evtimer_new(g->loop, on_timer, g) : NULL;
 	if (!g->timer)
 		return -ENOMEM;
-	err = datapath_new(&g->setup->fds, g->conf, &g->dp);
+	err = spd_new(&g->setup->spd_fds, g->conf, &g->spd);
 	if (!err)
-		err = datapath_write_rules(g->dp);
+		err = datapath_new(&g->setup->fds, g->conf, g->spd, &g->dp);
+	if (!err)
+		err = spd_write(g->spd);
 	if (err) {
 		log_error("the maps cannot be written: %s", strerror(-err));
 		return err;

@@ -39,6 +39,7 @@ struct ike_setup {
 	int sockets[IKE_SOCKETS]; /* UDP, bound: 500 v4, 4500 v4, 500 v6, 4500 v6 */
 	int control_fd;		  /* listening */
 	int parent_fd;		  /* SOCK_SEQPACKET, msg.h */
+	struct spd_fds spd_fds;
 	struct datapath_fds fds;
 	const struct host_shared *host;
 	uint64_t started_ms; /* CLOCK_MONOTONIC of the parent's start */
