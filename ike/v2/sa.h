@@ -31,6 +31,7 @@
 #define RETRY_FIRST_MS	   2000
 #define RETRY_MAX_MS	   300000
 #define REDUNDANT_AFTER_MS 3000
+#define STRANGERS_PER_S	   10 /* error replies, and lines in the log, that strangers can cause */
 #define DELETE_BATCH	   32 /* SPIs of one DELETE of ours */
 
 struct nonce {
@@ -164,6 +165,12 @@ struct ike_sa {
 	uint64_t born_ms, up_ms, heard_ms, rekey_ms, expire_ms, give_up_ms, keepalive_ms, busy_ms;
 };
 
+/* So many in a second. */
+struct budget {
+	uint64_t since_ms;
+	unsigned spent;
+};
+
 struct ike {
 	struct ike_env env;
 	struct ike_limits limits;
@@ -180,8 +187,7 @@ struct ike {
 	uint8_t secret[2][32];
 	uint64_t secret_ms;
 	uint8_t secret_version;
-	uint64_t error_ms; /* budget of unprotected error replies */
-	unsigned errors;
+	struct budget complaints, echoes; /* error replies; events of replies that anybody can cause */
 	bool stopping;
 	uint8_t scratch[IKE_MESSAGE_MAX]; /* plaintext of the message being looked at */
 };
@@ -315,7 +321,7 @@ void child_delete(struct child *child, enum ike_reason why); /* at the peer, whe
 /* send.c */
 void send_message(const struct ike *ike, const struct ike_sa *sa, const struct packet *p,
 		  const struct path *path);
-void send_clear(const struct ike *ike, const struct msg *m, const struct path *path, const struct chain *c);
+void send_clear(struct ike *ike, const struct msg *m, const struct path *path, const struct chain *c);
 void send_reply(struct ike *ike, struct ike_sa *sa, const struct msg *m, const struct path *path,
 		const struct chain *c);
 int send_request(struct ike *ike, struct ike_sa *sa, struct ask *ask);
@@ -374,9 +380,9 @@ uint64_t now(const struct ike *ike);
 void count(struct ike *ike, enum ike_reason why);
 void tell_message(const struct ike *ike, const struct ike_sa *sa, bool sent, uint8_t exchange, bool response,
 		  uint32_t id, unsigned retransmit, const char *text);
-/* An answer for which no SA was made. */
-void tell_clear(const struct ike *ike, const struct path *path, uint8_t exchange, uint32_t id,
-		const char *text);
+bool within(const struct ike *ike, struct budget *b);
+/* An answer for which no SA was made, and one that is repeated: as many as the budget allows. */
+void tell_clear(struct ike *ike, const struct path *path, uint8_t exchange, uint32_t id, const char *text);
 void tell_sa(const struct ike *ike, const struct ike_sa *sa, enum ike_event_kind kind, enum ike_reason why);
 void tell_child(const struct ike *ike, const struct ike_sa *sa, const struct child *c,
 		enum ike_event_kind kind, enum ike_reason why);

@@ -5,8 +5,6 @@
 
 #include <openssl/evp.h>
 
-#define COMPLAINTS_PER_S 10
-
 void send_message(const struct ike *ike, const struct ike_sa *sa, const struct packet *p,
 		  const struct path *path)
 {
@@ -20,7 +18,7 @@ void send_message(const struct ike *ike, const struct ike_sa *sa, const struct p
 }
 
 /* To a message that no SA stands behind. */
-void send_clear(const struct ike *ike, const struct msg *m, const struct path *path, const struct chain *c)
+void send_clear(struct ike *ike, const struct msg *m, const struct path *path, const struct chain *c)
 {
 	struct msg_header h = {
 		.spi_i = m->h.spi_i,
@@ -41,13 +39,7 @@ void send_clear(const struct ike *ike, const struct msg *m, const struct path *p
 
 bool may_complain(struct ike *ike)
 {
-	uint64_t t = now(ike);
-
-	if (t - ike->error_ms >= 1000) {
-		ike->error_ms = t;
-		ike->errors = 0;
-	}
-	return ike->errors++ < COMPLAINTS_PER_S;
+	return within(ike, &ike->complaints);
 }
 
 static size_t seal(const struct ike *ike, struct ike_sa *sa, const struct msg_header *h,
@@ -101,8 +93,9 @@ void resend_reply(struct ike *ike, const struct ike_sa *sa, const struct path *p
 	if (!sa->reply.octets)
 		return;
 	count(ike, IKE_WHY_DUPLICATE);
-	tell_message(ike, sa, true, sa->reply.octets[MARKER + 18], true, sa->expect_id - 1, 1,
-		     sa->reply.text);
+	if (within(ike, &ike->echoes))
+		tell_message(ike, sa, true, sa->reply.octets[MARKER + 18], true, sa->expect_id - 1, 1,
+			     sa->reply.text);
 	send_message(ike, sa, &sa->reply, path);
 }
 

@@ -17,6 +17,20 @@ void count(struct ike *ike, enum ike_reason why)
 	ike->counters[why]++;
 }
 
+bool within(const struct ike *ike, struct budget *b)
+{
+	uint64_t t = now(ike);
+
+	if (t - b->since_ms >= 1000) {
+		b->since_ms = t;
+		b->spent = 0;
+	}
+	if (b->spent >= STRANGERS_PER_S)
+		return false;
+	b->spent++;
+	return true;
+}
+
 static void tell(const struct ike *ike, const struct ike_sa *sa, struct ike_event *e)
 {
 	if (!e->peer)
@@ -46,8 +60,7 @@ void tell_message(const struct ike *ike, const struct ike_sa *sa, bool sent, uin
 	tell(ike, sa, &e);
 }
 
-void tell_clear(const struct ike *ike, const struct path *path, uint8_t exchange, uint32_t id,
-		const char *text)
+void tell_clear(struct ike *ike, const struct path *path, uint8_t exchange, uint32_t id, const char *text)
 {
 	struct ike_event e = {
 		.kind = IKE_EVENT_SENT,
@@ -59,7 +72,8 @@ void tell_clear(const struct ike *ike, const struct path *path, uint8_t exchange
 		.remote = &path->remote,
 	};
 
-	tell(ike, NULL, &e);
+	if (within(ike, &ike->echoes))
+		tell(ike, NULL, &e);
 }
 
 void tell_sa(const struct ike *ike, const struct ike_sa *sa, enum ike_event_kind kind, enum ike_reason why)

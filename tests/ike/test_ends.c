@@ -230,6 +230,40 @@ static void first_request_is_told(void **state)
 	pair_stop(&p);
 }
 
+/* Replies to strangers, and stored ones to whoever repeats a request, go out, are counted and fill no log. */
+static void a_flood_fills_no_log(void **state)
+{
+	struct datagram d;
+	unsigned i, sent;
+
+	(void)state;
+	plan_default(&plan);
+	pair_start(&p, &plan, 1);
+	assert_int_equal(ike_initiate(p.e[0].ike, 10, NULL), 0);
+	d = p.wire[0];
+	pair_deliver(&p, 0);
+	p.now += 1000;
+	sent = p.e[1].sent;
+	for (i = 0; i < 100; i++)
+		ike_receive(p.e[1].ike, &d.to, &d.from, d.octets, d.len);
+	assert_int_equal(p.n_wire, 101);
+	assert_int_equal(ike_counters(p.e[1].ike)[IKE_WHY_DUPLICATE], 100);
+	assert_true(p.e[1].sent > sent && p.e[1].sent <= sent + 10);
+	p.now += 1000;
+	sent = p.e[1].sent;
+	for (i = 0; i < 100; i++)
+		forge_first("E20/256P5D31", 19, i);
+	assert_int_equal(p.n_wire, 201);
+	assert_true(p.e[1].sent > sent && p.e[1].sent <= sent + 10);
+	/* What an SA stands behind is told all the same. */
+	sent = p.e[1].sent;
+	p.n_wire = 1;
+	pair_run(&p);
+	assert_children(&p, 1);
+	assert_int_equal(p.e[1].sent, sent + 1);
+	pair_stop(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +273,7 @@ int main(void)
 		cmocka_unit_test(all_return_at_once),
 		cmocka_unit_test(a_stranger_settles_nothing),
 		cmocka_unit_test(first_request_is_told),
+		cmocka_unit_test(a_flood_fills_no_log),
 	};
 
 	return cmocka_run_group_tests_name("ike ends", tests, NULL, NULL);
