@@ -125,6 +125,7 @@ $(B)/tests/bpf/%.o: tests/bpf/%.c $(BPF_SKEL)
 	$(Q)$(CC) $(ALLFLAGS) -Iinclude -Ilib -I$(B)/bpf -Itests/bpf -c $< -o $@
 $(tests_bpf): %: %.o $(help_bpf:%.c=$(B)/%.o) $(B)/lib.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz -lcmocka
+-include $(tests_bpf:%=%.d) $(help_bpf:%.c=$(B)/%.d)
 .PHONY: tests-bpf
 tests-bpf: $(tests_bpf)
 UNIT_TESTS += $(tests_bpf)

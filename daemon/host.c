@@ -13,10 +13,9 @@
 #include "netfilter.h"
 #include "xsk.h"
 
-#define DEVICE_MTU_MAX 1700 /* what one 2 KiB chunk holds behind its headroom, with envelope and trailer */
-#define NEAR_SLOT      0    /* internal pair: near end, sends only */
-#define FAR_SLOT       1    /* and far end */
-#define FIRST_SLOT     2
+#define NEAR_SLOT  0 /* internal pair: near end, sends only */
+#define FAR_SLOT   1 /* and far end */
+#define FIRST_SLOT 2
 
 /* A device with XDP and sockets of its own. */
 struct device {
@@ -162,7 +161,7 @@ static unsigned pair_mtu(const struct conf *conf)
 	for (i = 0; i < conf->n_interfaces; i++)
 		if (link_get(conf->interfaces[i]->name, &l) == 0 && l.mtu > mtu)
 			mtu = l.mtu;
-	return mtu < DEVICE_MTU_MAX ? mtu : DEVICE_MTU_MAX;
+	return mtu < ADIT_FRAME_MTU_MAX ? mtu : ADIT_FRAME_MTU_MAX;
 }
 
 /* What is decrypted arrives on the near end from sources that are routed elsewhere, and our own sealed
@@ -251,8 +250,8 @@ static void decide_fast_path(struct port *p, int looks, const char *looks_why)
 		snprintf(p->why, sizeof(p->why), "no AF_XDP socket here");
 	else if (p->conf->fast_path == CONF_OFF)
 		snprintf(p->why, sizeof(p->why), "configured off");
-	else if (p->link.mtu > DEVICE_MTU_MAX)
-		snprintf(p->why, sizeof(p->why), "MTU above %d", DEVICE_MTU_MAX);
+	else if (p->link.mtu > ADIT_FRAME_MTU_MAX)
+		snprintf(p->why, sizeof(p->why), "MTU above %d", ADIT_FRAME_MTU_MAX);
 	else if (p->conf->role == CONF_OUTSIDE) {
 		p->fast_path = true;
 		snprintf(p->why, sizeof(p->why), "sealed packets leave through AF_XDP");
@@ -274,7 +273,7 @@ static uint16_t port_mtu(const struct port *p)
 {
 	unsigned mtu = p->conf->mtu && p->conf->mtu < p->link.mtu ? p->conf->mtu : p->link.mtu;
 
-	return (uint16_t)(mtu < DEVICE_MTU_MAX ? mtu : DEVICE_MTU_MAX);
+	return (uint16_t)(mtu < ADIT_FRAME_MTU_MAX ? mtu : ADIT_FRAME_MTU_MAX);
 }
 
 static int write_port(struct host *h, const struct port *p)

@@ -259,7 +259,7 @@ static void receive(struct gateway *g, const struct endpoint *local, const struc
 		ike_receive(g->ike, local, remote, octets, len);
 		return;
 	}
-	/* XDP drops keepalives and steers known ESP away; what is left comes in fragments or without XDP. */
+	/* BPF drops keepalives and takes ESP away; what still comes was in fragments. */
 	if (len <= NON_ESP_MARKER)
 		return;
 	if (memcmp(octets, marker, NON_ESP_MARKER) == 0)
