@@ -107,6 +107,27 @@ static void commit_first(struct ike *ike, const struct msg *m, const struct path
 
 /* ---- the answer to ours -------------------------------------------------------------------- */
 
+/* An error in clear proves nothing, and somebody waits: the peer has a few seconds to say something better.  Our
+ * request goes out more often meanwhile, so that one lost message does not decide. */
+static void init_refused(struct ike *ike, struct ike_sa *sa, enum ike_reason hint)
+{
+	uint64_t soon = now(ike) + refused_wait_ms(ike);
+
+	if (sa->hint)
+		return;
+	sa->hint = hint;
+	sa->give_up_ms = now(ike) + 4 * refused_wait_ms(ike);
+	if (sa->req.next_ms > soon)
+		sa->req.next_ms = soon;
+}
+
+/* It does say something better. */
+static void init_heard(struct ike_sa *sa)
+{
+	sa->hint = IKE_WHY_NONE;
+	sa->give_up_ms = UINT64_MAX;
+}
+
 static void init_again(struct ike *ike, struct ike_sa *sa, const struct outcome *out)
 {
 	struct dh *dh;
@@ -123,6 +144,7 @@ static void init_again(struct ike *ike, struct ike_sa *sa, const struct outcome 
 		sa->cookie_len = out->cookie_len;
 	}
 	sa->init_retries++;
+	init_heard(sa);
 	request_done(sa);
 }
 
@@ -136,6 +158,7 @@ static void init_done(struct ike *ike, struct ike_sa *sa, const struct msg *m, c
 	sa->req.packet = (struct packet){0};
 	if (packet_store(&sa->init_theirs, m->octets.p, m->octets.len, m->text))
 		return sa_end(ike, sa, IKE_WHY_NOMEM);
+	init_heard(sa);
 	request_done(sa);
 	sa->next_id = 1;
 	/* RFC 7296 2.23: with a NAT on the way everything after IKE_SA_INIT runs over 4500. */
@@ -523,8 +546,8 @@ void commit(struct ike *ike, struct ike_sa *sa, const struct msg *m, const struc
 	if (!sa) {
 		commit_first(ike, m, path, out);
 	} else if (sa->state == SA_INIT_SENT) {
-		if (out->hint)
-			sa->hint = out->hint;
+		if (out->ignore && out->why)
+			init_refused(ike, sa, out->why);
 		if (out->ignore)
 			return;
 		if (out->ike.present)

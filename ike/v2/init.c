@@ -175,16 +175,15 @@ void heard_init_no(const struct ike *ike, const struct ike_sa *sa, const struct 
 {
 	const struct msg_notify *cookie = msg_notify(m, N_COOKIE), *ke = msg_notify(m, N_INVALID_KE_PAYLOAD);
 	const struct msg_notify *error = msg_error(m);
+	enum ike_reason why;
 	struct proposals ours;
 	uint16_t group;
 
 	(void)ike;
 	(void)path;
 	out->ignore = true;
-	if ((cookie || ke) && sa->init_retries >= MAX_INIT_RETRIES) {
-		out->hint = IKE_WHY_COOKIE_LOOP;
+	if ((cookie || ke) && sa->init_retries >= MAX_INIT_RETRIES)
 		return refuse(out, IKE_WHY_COOKIE_LOOP, "%s", "");
-	}
 	if (cookie) {
 		if (!cookie->data.len || cookie->data.len > COOKIE_MAX)
 			return refuse(out, IKE_WHY_COOKIE, "a cookie of %zu octets", cookie->data.len);
@@ -202,7 +201,6 @@ void heard_init_no(const struct ike *ike, const struct ike_sa *sa, const struct 
 		group = rd_be16(&r);
 		proposals_ike(&sa->peer->conf, &ours);
 		if (r.bad || group == DH_NONE || !proposals_have_dh(&ours, group)) {
-			out->hint = IKE_WHY_INVALID_KE;
 			return refuse(out, IKE_WHY_INVALID_KE, "ours %s; the peer asks for %s",
 				      ike_transform_name(TR_DH, dh_group(sa->offered.dh)),
 				      ike_transform_name(TR_DH, group));
@@ -215,17 +213,17 @@ void heard_init_no(const struct ike *ike, const struct ike_sa *sa, const struct 
 	}
 	if (!error)
 		return;
-	out->hint = error->type == N_NO_PROPOSAL_CHOSEN	     ? IKE_WHY_PROPOSAL_IKE
-		    : error->type == N_INVALID_MAJOR_VERSION ? IKE_WHY_VERSION
-							     : IKE_WHY_PEER_ERROR;
-	if (out->hint == IKE_WHY_PROPOSAL_IKE) {
+	why = error->type == N_NO_PROPOSAL_CHOSEN      ? IKE_WHY_PROPOSAL_IKE
+	      : error->type == N_INVALID_MAJOR_VERSION ? IKE_WHY_VERSION
+						       : IKE_WHY_PEER_ERROR;
+	if (why == IKE_WHY_PROPOSAL_IKE) {
 		char text[PROPOSAL_TEXT_MAX];
 
 		proposals_ike(&sa->peer->conf, &ours);
 		proposals_text(&ours, text);
-		return refuse(out, out->hint,
-			      "the peer accepts none of ours (%s), or does not know this address", text);
+		return refuse(out, why, "the peer accepts none of ours (%s), or does not know this address",
+			      text);
 	}
-	refuse(out, out->hint, "the peer answers %s",
+	refuse(out, why, "the peer answers %s",
 	       msg_notify_name(error->type) ? msg_notify_name(error->type) : "an unknown error");
 }

@@ -242,7 +242,6 @@ struct outcome {
 	bool initial_contact;
 	uint8_t cookie[COOKIE_MAX], cookie_len; /* ask IKE_SA_INIT again with it */
 	uint16_t group;				/* or with this group */
-	enum ike_reason hint;
 
 	struct new_child child;
 	bool drop_ike;
@@ -397,6 +396,12 @@ void tell_given_up(struct ike *ike, struct peer *peer, const struct ike_sa *sa, 
 /* timer.c */
 uint64_t sa_due(const struct ike *ike, const struct ike_sa *sa);
 uint64_t soft_ms(const struct ike *ike, uint64_t from_ms, uint32_t lifetime_s);
+
+/* Between the last messages of an attempt that was refused in clear; four times this and it is given up. */
+static inline uint64_t refused_wait_ms(const struct ike *ike)
+{
+	return ike->limits.retransmit_ms < 1250 ? ike->limits.retransmit_ms : 1250;
+}
 
 /* We call, and the peer has not proved itself yet. */
 static inline bool sa_connecting(const struct ike_sa *sa)

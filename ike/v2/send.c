@@ -130,6 +130,8 @@ void resend_request(struct ike *ike, struct ike_sa *sa)
 
 	if (r->task == TASK_ALIVE && conf->dpd.interval_s)
 		wait = conf->dpd.interval_s * 1000ull;
+	if (r->task == TASK_INIT && sa->hint)
+		wait = refused_wait_ms(ike);
 	r->next_ms = now(ike) + wait;
 	tell_message(ike, sa, true, r->exchange, false, r->id, r->sent, r->packet.text);
 	r->sent++;

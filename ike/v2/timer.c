@@ -83,7 +83,8 @@ static void request_tick(struct ike *ike, struct ike_sa *sa)
 	unsigned most = sa->req.task == TASK_ALIVE && sa->peer->conf.dpd.retries ? sa->peer->conf.dpd.retries
 										 : ike->limits.retransmits;
 
-	if (sa->req.sent > most)
+	/* Refused in clear: there is a deadline instead. */
+	if (sa->req.sent > most && !(sa->req.task == TASK_INIT && sa->hint))
 		gave_up(ike, sa);
 	else
 		resend_request(ike, sa);
@@ -150,6 +151,8 @@ static void sa_tick(struct ike *ike, struct ike_sa *sa, uint64_t t)
 
 	if (sa->state == SA_GONE)
 		return;
+	if (sa->give_up_ms <= t && sa->state == SA_INIT_SENT && sa->hint)
+		return gave_up(ike, sa);
 	if (sa->give_up_ms <= t) {
 		enum ike_reason why = sa->state == SA_HALF_OPEN ? IKE_WHY_HALF_OPEN_TIMEOUT
 				      : sa->state == SA_REKEYED ? IKE_WHY_REKEYED

@@ -264,6 +264,88 @@ static void a_flood_fills_no_log(void **state)
 	pair_stop(&p);
 }
 
+/* The answer to A's IKE_SA_INIT that is an error in clear, as the peer or anybody on the way can send it. */
+static void refuse_in_clear(const struct datagram *ask, uint16_t notify)
+{
+	struct msg_header h = {.exchange = EXCH_INIT, .flags = FLAG_RESPONSE};
+	uint8_t buf[64], octets[128];
+	struct chain c;
+	struct rd r = rd_of(ask->octets, 8);
+	size_t len;
+
+	h.spi_i = rd_be64(&r);
+	chain_begin(&c, buf, sizeof(buf));
+	chain_notify(&c, notify, NULL, 0);
+	len = msg_finish(&h, &c, octets, sizeof(octets));
+	assert_true(len > 0);
+	ike_receive(p.e[0].ike, &ask->from, &ask->to, octets, len);
+}
+
+static enum fate lose_first(struct pair *pp, struct datagram *d)
+{
+	(void)d;
+	return pp->count < 1 ? LOSE : PASS;
+}
+
+/* A refusal in clear proves nothing (RFC 7296 2.21.1), so the peer gets a few seconds to answer otherwise; they
+ * are few, as somebody waits.  A peer that does answer is not shut out by a forger, at any point of the
+ * schedule. */
+static void refused_in_clear(void **state)
+{
+	static const unsigned after_ms[] = {0, 900, 1100, 8000, 20000};
+	struct datagram ask;
+	size_t i;
+
+	(void)state;
+	plan_default(&plan);
+	for (i = 0; i < sizeof(after_ms) / sizeof(after_ms[0]); i++) {
+		pair_start(&p, &plan, i + 1);
+		assert_int_equal(ike_initiate(p.e[0].ike, 10, NULL), 0);
+		ask = p.wire[0];
+		p.fate = lose_all;
+		pair_pass_time(&p, after_ms[i]);
+		refuse_in_clear(&ask, N_NO_PROPOSAL_CHOSEN);
+		assert_int_equal(p.e[0].finals, 0);
+		pair_pass_time(&p, 2000);
+		refuse_in_clear(&ask, N_NO_PROPOSAL_CHOSEN);
+		pair_pass_time(&p, 3500);
+		assert_int_equal(p.e[0].finals, 1);
+		assert_int_equal(p.e[0].why, IKE_WHY_PROPOSAL_IKE);
+		assert_int_equal(sas(0), 0);
+		assert_true(ike_last_failure(p.e[0].ike, "right")->current);
+		pair_stop(&p);
+
+		pair_start(&p, &plan, i + 1);
+		assert_int_equal(ike_initiate(p.e[0].ike, 10, NULL), 0);
+		p.fate = lose_all;
+		pair_pass_time(&p, after_ms[i]);
+		refuse_in_clear(&ask, N_NO_PROPOSAL_CHOSEN);
+		/* One more message of ours is lost, the next gets through. */
+		p.count = 0;
+		p.fate = lose_first;
+		pair_pass_time(&p, 6000);
+		assert_one_sa(&p);
+		assert_children(&p, 1);
+		assert_int_equal(p.e[0].finals, 0);
+		pair_stop(&p);
+	}
+	/* From then on the forger's word is forgotten, with its deadline. */
+	plan.limits[1].cookie_above = 1;
+	pair_start(&p, &plan, 1);
+	assert_int_equal(ike_initiate(p.e[0].ike, 10, NULL), 0);
+	refuse_in_clear(&p.wire[0], N_NO_PROPOSAL_CHOSEN);
+	while (p.count < 4)
+		pair_deliver(&p, 0);
+	p.n_wire = 0; /* IKE_AUTH is lost a few times */
+	p.fate = lose_all;
+	pair_pass_time(&p, 10000);
+	p.fate = NULL;
+	pair_pass_time(&p, 20000);
+	assert_one_sa(&p);
+	assert_children(&p, 1);
+	pair_stop(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +356,7 @@ int main(void)
 		cmocka_unit_test(a_stranger_settles_nothing),
 		cmocka_unit_test(first_request_is_told),
 		cmocka_unit_test(a_flood_fills_no_log),
+		cmocka_unit_test(refused_in_clear),
 	};
 
 	return cmocka_run_group_tests_name("ike ends", tests, NULL, NULL);
