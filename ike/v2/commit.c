@@ -406,7 +406,8 @@ static void child_refused(struct ike *ike, struct ike_sa *sa, enum task task, co
 		if (rival && rival->state == SA_UP)
 			return give_way(ike, sa, rival);
 		sa->rival = 0;
-		sa->rekey_ms = out->child_group ? now(ike) : later;
+		sa->group_tried = out->child_group && !sa->group_tried;
+		sa->rekey_ms = sa->group_tried ? now(ike) : later;
 		sa->init_group = out->child_group;
 		break;
 	case TASK_REKEY_CHILD:
@@ -455,7 +456,7 @@ static void record(struct ike *ike, const struct ike_sa *sa, const struct msg *m
 		return;
 	count(ike, out->why);
 	/* Asked to try again with another group: not a failure yet. */
-	if (!sa && out->why == IKE_WHY_INVALID_KE)
+	if (out->why == IKE_WHY_INVALID_KE && (!sa || (out->child_group && !sa->group_tried)))
 		return;
 	if (!(sa && sa->have_keys) && !may_complain(ike))
 		return;

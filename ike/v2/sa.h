@@ -150,6 +150,7 @@ struct ike_sa {
 	uint8_t cookie[COOKIE_MAX], cookie_len;
 	uint16_t init_group;
 	unsigned init_retries;
+	bool group_tried;     /* our IKE rekey is repeated with the group that the peer named */
 	enum ike_reason hint; /* an unauthenticated error the peer sent */
 
 	bool want_delete, want_rekey, want_alive, auth_failed;

@@ -366,6 +366,60 @@ static void bad_proofs(void **state)
 	}
 }
 
+/* B answers A's request number id, sealed. */
+static void answer(uint32_t id, const struct chain *c)
+{
+	static uint8_t out[4096], iv[SK_IV_MAX] = {0xdd};
+	struct msg_header h = {spi_i(b), spi_r(b), 0, 0, EXCH_CHILD, FLAG_RESPONSE, id, 0};
+	struct endpoint from = {p.e[1].addr, 500}, to = {p.e[0].addr, 500};
+	size_t n;
+
+	iv[7]++;
+	n = sk_seal(&b->suite, &b->keys.sk[SIDE_R], &h, c, iv, out, sizeof(out));
+	assert_true(n > 0);
+	ike_receive(p.e[0].ike, &to, &from, out, n);
+}
+
+/* A peer that asks for another group whichever it gets is asked twice in a row, not forever; being asked again
+ * with another group once is no failure. */
+static void rekey_group_loop(void **state)
+{
+	uint8_t group[2] = {0};
+	unsigned asked = 0, round;
+
+	(void)state;
+	plan_default(&plan);
+	plan_proposal(&plan.peer[0].ike[0], "E20/256P5D31D19");
+	plan.peer[0].lifetime_s = 1000;
+	pair_start(&p, &plan, 5);
+	assert_int_equal(ike_initiate(p.e[0].ike, 10, NULL), 0);
+	pair_run(&p);
+	assert_children(&p, 1);
+	a = p.e[0].ike->sas;
+	b = p.e[1].ike->sas;
+	p.now += 905000;
+	ike_tick(p.e[0].ike);
+	for (round = 0; round < 2; round++) {
+		asked = 0;
+		while (p.n_wire && asked < 10) {
+			assert_int_equal(a->req.task, TASK_REKEY_IKE);
+			p.n_wire = 0;
+			group[1] = a->offered.dh_group == 31 ? 19 : 31;
+			chain_notify(fresh(), N_INVALID_KE_PAYLOAD, group, 2);
+			answer(a->req.id, &chain);
+			asked++;
+			ike_tick(p.e[0].ike);
+			assert_int_equal(p.e[0].failures, round + (asked > 1));
+		}
+		assert_int_equal(asked, 2);
+		p.now += 10000;
+		ike_tick(p.e[0].ike);
+	}
+	assert_int_equal(count_sas(&p.e[0], IKE_UP), 1);
+	assert_int_equal(p.e[0].finals, 0);
+	pair_stop(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +430,7 @@ int main(void)
 		cmocka_unit_test(odd_children),
 		cmocka_unit_test(esn_not_offered),
 		cmocka_unit_test(rekeyed_twice),
+		cmocka_unit_test(rekey_group_loop),
 		cmocka_unit_test(before_auth),
 		cmocka_unit_test(bad_proofs),
 	};
