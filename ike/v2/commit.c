@@ -316,7 +316,8 @@ static void slot_ok(struct ike_sa *sa, uint32_t rule)
 {
 	struct slot *slot = slot_by_rule(sa->peer, rule);
 
-	if (!slot)
+	/* Wanted again since: not on this one. */
+	if (!slot || sa_leaving(sa))
 		return;
 	slot->wanted = slot->have_packet = false;
 	slot->failures = 0;

@@ -330,14 +330,8 @@ int ike_initiate(struct ike *ike, uint32_t rule, const struct ike_selector *pack
 	slot->held = false;
 	if (slot_busy(p, rule))
 		return 0;
-	if (addr_is_unspecified(&p->conf.remote_addr)) {
-		const struct ike_sa *sa;
-
-		for (sa = p->sas; sa && sa->state != SA_UP; sa = sa->next_of_peer)
-			;
-		if (!sa)
-			return -EHOSTUNREACH;
-	}
+	if (addr_is_unspecified(&p->conf.remote_addr) && !peer_up(p))
+		return -EHOSTUNREACH;
 	slot->have_packet = packet != NULL;
 	if (packet)
 		slot->packet = *packet;

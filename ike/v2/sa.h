@@ -398,6 +398,12 @@ void tell_given_up(struct ike *ike, struct peer *peer, const struct ike_sa *sa, 
 uint64_t sa_due(const struct ike *ike, const struct ike_sa *sa);
 uint64_t soft_ms(const struct ike *ike, uint64_t from_ms, uint32_t lifetime_s);
 
+/* Somebody or something wants its end: what hangs on it ends too.  A redundant one may still be needed. */
+static inline bool sa_leaving(const struct ike_sa *sa)
+{
+	return sa->want_delete && sa->why != IKE_WHY_REDUNDANT;
+}
+
 /* Between the last messages of an attempt that was refused in clear; four times this and it is given up. */
 static inline uint64_t refused_wait_ms(const struct ike *ike)
 {

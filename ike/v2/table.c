@@ -211,7 +211,7 @@ bool slot_busy(const struct peer *peer, uint32_t rule)
 	const struct child *c;
 
 	for (sa = peer->sas; sa; sa = sa->next_of_peer) {
-		if (sa->state == SA_GONE)
+		if (sa->state == SA_GONE || sa_leaving(sa))
 			continue;
 		if (sa->req.task != TASK_NONE && sa->offered.spi_in && sa->offered.rule == rule)
 			return true;

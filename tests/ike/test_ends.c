@@ -160,6 +160,83 @@ static void all_return_at_once(void **state)
 	pair_stop(&p);
 }
 
+/* ---- the operator changes his mind --------------------------------------------------------- */
+
+/* Down and up again at once, after each message of the beginning and with a full window: it is up in the end,
+ * whether it is kept up or was called by a packet. */
+static void down_and_up(void **state)
+{
+	struct ike_selector packet = {.proto = 6, .sport = 4000, .dport = 80};
+	unsigned n, kind;
+	uint32_t before;
+
+	(void)state;
+	addr_parse("10.1.0.1", &packet.src);
+	addr_parse("10.2.0.1", &packet.dst);
+	for (kind = 0; kind < 8; kind++)
+		for (n = 0; n <= 5; n++) {
+			plan_default(&plan);
+			plan.child[0][0].start_auto = kind & 1;
+			plan.peer[0].dpd.idle_s = 10;
+			plan.peer[0].dpd.interval_s = 100;
+			pair_start(&p, &plan, n + 1);
+			assert_int_equal(ike_initiate(p.e[0].ike, 10, kind & 1 ? NULL : &packet), 0);
+			while (p.count < n && p.n_wire)
+				pair_deliver(&p, 0);
+			if (n == 5) {
+				p.now += 10000;
+				ike_tick(p.e[0].ike);
+				assert_int_equal(p.n_wire, 1); /* the liveness check */
+			}
+			before = p.e[0].n_kids ? p.e[0].kids[0].sa.spi_in : 0;
+			assert_int_equal(ike_terminate(p.e[0].ike, "right", kind & 4 ? "net" : NULL), 0);
+			assert_int_equal(ike_initiate(p.e[0].ike, 10, kind & 2 ? NULL : &packet), 0);
+			pair_pass_time(&p, 5000);
+			assert_children(&p, 1);
+			assert_int_not_equal(p.e[0].kids[0].sa.spi_in, before);
+			/* B may still wait for what A dropped half way. */
+			assert_int_equal(count_sas(&p.e[0], IKE_UP), 1);
+			assert_int_equal(count_sas(&p.e[1], IKE_UP), 1);
+			assert_int_equal(sas(0), 1);
+			assert_int_equal(p.e[0].finals, 0);
+			pair_stop(&p);
+		}
+}
+
+/* Whom we cannot call: an SA that is on its way out is nothing to ask for a child. */
+static void peer_without_address(void **state)
+{
+	(void)state;
+	plan_default(&plan);
+	memset(&plan.peer[1].remote_addr, 0, sizeof(struct addr));
+	plan.child[1][0].start_auto = true;
+	plan.peer[1].dpd.idle_s = 10;
+	pair_start(&p, &plan, 1);
+	pair_pass_time(&p, 100000);
+	assert_int_equal(p.count, 0);
+	assert_int_equal(ike_initiate(p.e[1].ike, 10, NULL), -113);
+	assert_int_equal(ike_initiate(p.e[0].ike, 10, NULL), 0);
+	pair_run(&p);
+	assert_children(&p, 1);
+	/* Lost at the other end's word, asked for again on the SA that stands. */
+	assert_int_equal(ike_terminate(p.e[0].ike, "right", "net"), 0);
+	pair_pass_time(&p, 3000);
+	assert_children(&p, 1);
+	p.now += 10000;
+	ike_tick(p.e[1].ike);
+	assert_int_equal(p.n_wire, 1);
+	assert_int_equal(ike_terminate(p.e[1].ike, "left", NULL), 0);
+	assert_int_equal(ike_initiate(p.e[1].ike, 10, NULL), -113);
+	pair_run(&p);
+	assert_children(&p, 0);
+	/* The peer calls again. */
+	assert_int_equal(ike_initiate(p.e[0].ike, 10, NULL), 0);
+	pair_run(&p);
+	assert_one_sa(&p);
+	assert_children(&p, 1);
+	pair_stop(&p);
+}
+
 /* ---- strangers' words ---------------------------------------------------------------------- */
 
 /* A first message from A's address, to B, that nobody vouches for. */
@@ -353,6 +430,8 @@ int main(void)
 		cmocka_unit_test(said_once),
 		cmocka_unit_test(asked_of_a_dying_sa),
 		cmocka_unit_test(all_return_at_once),
+		cmocka_unit_test(down_and_up),
+		cmocka_unit_test(peer_without_address),
 		cmocka_unit_test(a_stranger_settles_nothing),
 		cmocka_unit_test(first_request_is_told),
 		cmocka_unit_test(a_flood_fills_no_log),
