@@ -154,7 +154,8 @@ static int by_address_and_id(const void *a, const void *b)
 	if (!order)
 		order = memcmp(&x->local, &y->local, sizeof(x->local));
 	if (!order)
-		order = memcmp(&x->remote_id, &y->remote_id, /* NOLINT(bugprone-suspicious-memory-comparison) */
+		order = memcmp(&x->remote_id,
+			       &y->remote_id,	      /* NOLINT(bugprone-suspicious-memory-comparison) */
 			       sizeof(x->remote_id)); /* calloc made both: padding is zero */
 	if (!order)
 		order = x->loc.line < y->loc.line ? -1 : x->loc.line > y->loc.line;

@@ -52,7 +52,7 @@ struct parent {
 	int ike_worker[2]; /* [0] is ike's end; both stay open here, so that a restart loses nothing */
 	int ike_parent[2]; /* [1] is ours */
 	int signal_fd, link_fd, netfilter_fd;
-	bool attached, stopping;
+	bool rules_stand, attached, stopping;
 };
 
 static uint64_t now_ms(void)
@@ -289,7 +289,7 @@ static int start_all(struct parent *p)
 {
 	int err;
 
-	p->attached = false;
+	p->rules_stand = p->attached = false;
 	err = host_open(p->instance, p->conf, p->programs, p->cookies, &p->host);
 	if (!err)
 		err = start_child(p, CHILD_WORKER);
@@ -345,11 +345,12 @@ static void open_again(struct parent *p)
 /* ---- loop
  * --------------------------------------------------------------------------------------------------- */
 
-static void policy_ready(struct parent *p)
+/* Once ike said that the rules stand; and again later, when something was in the way. */
+static void attach(struct parent *p)
 {
 	if (!p->attached) {
 		if (host_attach(p->host)) {
-			log_error("not all programs are attached: see above");
+			log_error("not guarded yet: not all programs are attached; trying again");
 			return;
 		}
 		p->attached = true;
@@ -364,8 +365,10 @@ static void on_message(struct parent *p)
 	struct adit_msg_id m;
 
 	while (recv(p->ike_parent[1], &m, sizeof(m), MSG_DONTWAIT) == sizeof(m))
-		if (m.type == ADIT_MSG_POLICY_READY)
-			policy_ready(p);
+		if (m.type == ADIT_MSG_POLICY_READY && p->host) {
+			p->rules_stand = true;
+			attach(p);
+		}
 }
 
 static bool on_signal(struct parent *p)
@@ -431,6 +434,8 @@ static void loop(struct parent *p)
 		else if (p->host && (n == 0 || (n > 0 && (fds[2].revents || fds[3].revents))) &&
 			 !host_refresh(p->host))
 			open_again(p);
+		else if (p->host && n == 0 && p->rules_stand && !p->attached)
+			attach(p);
 		restart_due(p);
 	}
 }

@@ -15,7 +15,14 @@
 struct programs;
 
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_GENERIC };
-enum program { PROGRAM_OUTSIDE, PROGRAM_INSIDE, PROGRAM_INTERNAL, PROGRAM_EGRESS, PROGRAM_INGRESS, PROGRAM_FIB };
+enum program {
+	PROGRAM_OUTSIDE,
+	PROGRAM_INSIDE,
+	PROGRAM_INTERNAL,
+	PROGRAM_EGRESS,
+	PROGRAM_INGRESS,
+	PROGRAM_FIB
+};
 
 /* Mounts bpffs where it is missing.  On failure why says what the kernel or libbpf said. */
 int programs_load(const char *instance, char *why, size_t why_size, struct programs **ret);

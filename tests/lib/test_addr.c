@@ -14,21 +14,21 @@ static void prefixes(void **state)
 		int err;
 		const char *range;
 	} t[] = {
-		{"10.1.1.0/24", 0, "10.1.1.0/24"},
-		{"10.1.1.1", 0, "10.1.1.1/32"},
-		{"0.0.0.0/0", 0, "0.0.0.0/0"},
-		{"any", 0, "0.0.0.0/0"},
-		{"2001:db8::/32", 0, "2001:db8::/32"},
-		{"::/0", 0, "::/0"},
-		{"10.1.1.1/24", -ERANGE, NULL},
-		{"2001:db8::1/32", -ERANGE, NULL},
-		{"10.1.1.0/33", -EINVAL, NULL},
-		{"10.1.1.0/-1", -EINVAL, NULL},
-		{"10.1.1.0/", -EINVAL, NULL},
-		{"10.1.1.0/2x", -EINVAL, NULL},
-		{"10.1.1/24", -EINVAL, NULL},
-		{"", -EINVAL, NULL},
-		{"1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111/1", -EINVAL, NULL},
+		{"10.1.1.0/24",							     0,	   "10.1.1.0/24"	},
+		{"10.1.1.1",								0,	"10.1.1.1/32"  },
+		{"0.0.0.0/0",							       0,	 "0.0.0.0/0"    },
+		{"any",								     0,	   "0.0.0.0/0"    },
+		{"2001:db8::/32",							   0,	     "2001:db8::/32"},
+		{"::/0",								    0,	    "::/0"	  },
+		{"10.1.1.1/24",							     -ERANGE, NULL	     },
+		{"2001:db8::1/32",							  -ERANGE, NULL		},
+		{"10.1.1.0/33",							     -EINVAL, NULL	     },
+		{"10.1.1.0/-1",							     -EINVAL, NULL	     },
+		{"10.1.1.0/",							       -EINVAL, NULL	   },
+		{"10.1.1.0/2x",							     -EINVAL, NULL	     },
+		{"10.1.1/24",							       -EINVAL, NULL	   },
+		{"",									-EINVAL, NULL		  },
+		{"1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111/1", -EINVAL, NULL		 },
 	};
 	struct addr_range range;
 	char text[RANGE_STRLEN];
@@ -56,7 +56,8 @@ static struct addr_range range_of(const char *min, const char *max)
 
 static void ranges(void **state)
 {
-	struct addr_range a = range_of("10.0.0.5", "10.0.0.20"), b = range_of("10.0.0.16", "10.0.0.255"), both;
+	struct addr_range a = range_of("10.0.0.5", "10.0.0.20"), b = range_of("10.0.0.16", "10.0.0.255"),
+			  both;
 	struct addr_range v6 = range_of("2001:db8::", "2001:db8::ff");
 	char text[RANGE_STRLEN];
 
