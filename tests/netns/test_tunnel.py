@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Adit at both ends: what a tunnel has to do whoever the peer is."""
+import time
+
 import pytest
 
 from confs import adit_conf, files
@@ -63,6 +65,7 @@ def test_netfilter_rules_turn_the_fast_path_off_and_are_obeyed(lab, aditd, adit)
     lab.run("gwA", "nft", "add table inet filter; add chain inet filter forward { type filter hook forward priority 0; };"
             "add rule inet filter forward ip daddr 10.1.2.2 icmp type echo-request drop")
     wait_for("fast path off", lambda: adit("gwA", "show interface")["interfaces"][1]["fast_path"] == "off", 5)
+    time.sleep(0.3)  # a flow's route is believed for 200 ms (docs/design.md)
     assert "filter forward" in adit("gwA", "show interface")["interfaces"][1]["fast_path_why"]
     assert lab.ping("hostA", HOST["B"], 2) == 0
     assert lab.ping("hostB", HOST["A"], 2) == 2
