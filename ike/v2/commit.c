@@ -464,8 +464,8 @@ static void record(struct ike *ike, const struct ike_sa *sa, const struct msg *m
 	if (sa && msg_is_response(m) && gives_up(sa, out))
 		note_failure(ike, peer, sa, m->h.exchange, out->why, out->detail);
 	else
-		tell_failure(ike, peer, sa, m->h.exchange, out->child_failed ? sa->offered.rule : 0, out->why,
-			     out->detail);
+		tell_failure(ike, peer, sa, m->h.exchange, sa && out->child_failed ? sa->offered.rule : 0,
+			     out->why, out->detail);
 }
 
 static void commit_answer(struct ike *ike, struct ike_sa *sa, const struct msg *m, const struct path *path,

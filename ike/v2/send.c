@@ -11,7 +11,7 @@ void send_message(const struct ike *ike, const struct ike_sa *sa, const struct p
 	const struct endpoint *local = path ? &path->local : &sa->local;
 	const struct endpoint *remote = path ? &path->remote : &sa->remote;
 
-	if (local->port == 4500)
+	if (local->port == 4500) /* NOLINT(clang-analyzer-core.NullDereference): sa or path is there */
 		ike->env.send(ike->env.self, local, remote, p->octets, MARKER + p->len);
 	else
 		ike->env.send(ike->env.self, local, remote, p->octets + MARKER, p->len);
