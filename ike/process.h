@@ -28,7 +28,6 @@ struct host_shared {
 		char why[112];	      /* of the fast path's state */
 		char xdp[12];	      /* "native", "generic", "off" */
 		char xsk[12];	      /* "copy", "zerocopy", "none" */
-		uint32_t policy_rows; /* of the SPD on it */
 	} port[ADIT_PORTS_MAX];
 };
 

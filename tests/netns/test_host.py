@@ -50,10 +50,12 @@ def test_programs_taken_away_are_put_back(lab, aditd, capture):
 def test_a_filter_without_priority_cannot_come_first(lab, aditd, capture):
     start_both(aditd)
     leak = capture("inet", "a0", LEAK)
-    lab.run("gwA", "tc", "filter", "add", "dev", "wan0", "egress", "protocol", "all", "bpf", "da", "pinned",
-            "/dev/null", check=False)
-    lab.run("gwA", "tc", "filter", "add", "dev", "wan0", "egress", "protocol", "ip", "u32", "match", "u32", "0", "0",
-            "action", "ok", check=False)
+    # A filter that lets everything pass, added as an administrator would: the kernel chooses its place.
+    program = lab.dir / "ok.o"
+    (lab.dir / "ok.c").write_text('__attribute__((section("tc"), used)) int ok(void *skb) { return 0; }\n')
+    lab.run("gwA", "clang", "-O2", "-target", "bpf", "-c", lab.dir / "ok.c", "-o", program)
+    lab.run("gwA", "tc", "filter", "add", "dev", "wan0", "egress", "bpf", "da", "obj", program, "sec", "tc")
+    assert lab.run("gwA", "tc", "filter", "show", "dev", "wan0", "egress").stdout.count("bpf chain 0 handle") == 2
     assert lab.ping("hostA", HOST["B"], 3, 56, 5) == 3
     assert not sum(leak.names().values())
 
