@@ -304,10 +304,10 @@ int link_sysctl_get(const char *family, const char *name, const char *key)
 	return n == 1 ? first : -EIO;
 }
 
-int link_watch(void)
+int link_listen(int protocol, unsigned groups)
 {
-	struct sockaddr_nl to = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK | RTMGRP_TC};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), err;
+	struct sockaddr_nl to = {.nl_family = AF_NETLINK, .nl_groups = groups};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), err;
 
 	if (fd < 0)
 		return -errno;
@@ -317,6 +317,11 @@ int link_watch(void)
 		return err;
 	}
 	return fd;
+}
+
+int link_watch(void)
+{
+	return link_listen(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_TC);
 }
 
 void link_drain(int fd)

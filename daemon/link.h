@@ -43,5 +43,7 @@ int link_sysctl_get(const char *family, const char *name, const char *key);
 /* A socket that becomes readable when a device, or what hangs on it at TC, changes; link_drain empties it. */
 int link_watch(void);
 void link_drain(int fd);
+/* The same for any netlink protocol and its groups (a mask). */
+int link_listen(int protocol, unsigned groups);
 
 #endif

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include "link.h"
 
 struct finding {
 	char *why;
@@ -149,24 +149,5 @@ int netfilter_looks(char *why, size_t size)
 
 int netfilter_watch(void)
 {
-	struct sockaddr_nl to = {.nl_family = AF_NETLINK, .nl_groups = 1u << (NFNLGRP_NFTABLES - 1)};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER), err;
-
-	if (fd < 0)
-		return -errno;
-	if (bind(fd, (struct sockaddr *)&to, sizeof(to))) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
-void netfilter_drain(int fd)
-{
-	char buf[8192];
-
-	/* ENOBUFS (we missed some) also only means: look again. */
-	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
-		;
+	return link_listen(NETLINK_NETFILTER, 1u << (NFNLGRP_NFTABLES - 1));
 }

@@ -10,8 +10,7 @@
  * -errno: could not tell, which the caller must take for 1. */
 int netfilter_looks(char *why, size_t size);
 
-/* A socket that becomes readable when the ruleset changes, or -errno; netfilter_drain empties it. */
+/* A socket that becomes readable when the ruleset changes, or -errno; link_drain empties it. */
 int netfilter_watch(void);
-void netfilter_drain(int fd);
 
 #endif

@@ -428,7 +428,7 @@ static void loop(struct parent *p)
 		if (n > 0 && fds[2].revents)
 			link_drain(p->link_fd);
 		if (n > 0 && fds[3].revents)
-			netfilter_drain(p->netfilter_fd);
+			link_drain(p->netfilter_fd);
 		if (!p->host && n == 0)
 			open_again(p);
 		else if (p->host && (n == 0 || (n > 0 && (fds[2].revents || fds[3].revents))) &&
