@@ -23,11 +23,11 @@ struct host_shared {
 		char name[IFNAMSIZ];
 		uint32_t ifindex, mtu, queues;
 		uint8_t mac[6];
-		uint8_t outside;      /* else inside */
-		uint8_t fast_path;    /* in force now */
-		char why[112];	      /* of the fast path's state */
-		char xdp[12];	      /* "native", "generic", "off" */
-		char xsk[12];	      /* "copy", "zerocopy", "none" */
+		uint8_t outside;   /* else inside */
+		uint8_t fast_path; /* in force now */
+		char why[112];	   /* of the fast path's state */
+		char xdp[12];	   /* "native", "generic", "off" */
+		char xsk[12];	   /* "copy", "zerocopy", "none" */
 	} port[ADIT_PORTS_MAX];
 };
 
