@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What a case is written with: a network, both gateways, traffic, and things to insist on.
+#
+#   lanA eth0 ---- lan0 gwA wire0 ======== wire1 gwB lan0 ---- eth0 lanB
+#   10.1.1.2       .1      192.0.2.1       192.0.2.2   .1      10.1.2.2
+#   fd00:1:1::2   ::1      2001:db8::1     2001:db8::2 ::1     fd00:1:2::2
+#
+# gwA is Adit.  gwB is the peer, whose ESP is this kernel's.  The wire is virtio-net; vmtest/run records it
+# from outside of the guest.  Every box is a network namespace.
+#
+# Variables that a case may set before it calls lab_up, tunnel_up and so on (here with their defaults):
+: "${peer:=strongswan}"        # which of vmtest/guest/peers
+: "${outside:=ipv4}"           # ipv4 | ipv6: the addresses of the tunnel
+: "${esp:=raw}"                # raw | udp: ESP as it is, or in UDP (nat-traversal forced)
+: "${esn:=noesn}"              # esn | noesn
+: "${caller:=initiator}"       # what Adit is: initiator | responder
+: "${adit_ike:=encryption aes256gcm16; prf sha256; dh x25519}"
+: "${adit_esp:=encryption aes256gcm16}"
+: "${adit_interface:=}"        # more keys of wire0's block
+: "${adit_peer:=}"             # more keys of the peer's block
+: "${adit_entry:=}"            # more keys of the policy's entries
+: "${outside_if:=wire0}"       # the interface the policy is on
+PSK="a key that only vmtest uses"
+BOXES="lanA gwA gwB lanB"
+
+# ---- saying and insisting ------------------------------------------------------------------------
+
+say() { echo "--- $*"; }
+fail() {
+	echo "failed: $*"
+	exit 1
+}
+# skip REASON: this kernel or guest cannot do it; the case counts as skipped and says why.
+skip() {
+	echo "skipped: $*"
+	exit 77
+}
+# within SECONDS CMD...: waits until CMD succeeds.
+within() {
+	local seconds=$1 deadline=$((SECONDS + $1 + 1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $deadline ] || fail "not within $seconds s: $*"
+		sleep 0.1
+	done
+}
+# says PATTERN CMD...: CMD's output matches the extended regular expression.
+says() {
+	local pattern=$1 out
+	shift
+	out=$("$@" 2>&1) || true
+	grep -qE -e "$pattern" <<<"$out" || fail "'$*' does not say /$pattern/:"$'\n'"$out"
+}
+
+# ---- the network ---------------------------------------------------------------------------------
+
+in_() { nsenter --net="/run/netns/$1" "${@:2}"; }
+
+# wire BOX1 IF1 BOX2 IF2: a veth pair.
+lab_veth() {
+	ip link add "$2" netns "$1" type veth peer name "$4" netns "$3"
+	ip -n "$1" link set "$2" up
+	ip -n "$3" link set "$4" up
+}
+lab_addr() {
+	ip -n "$1" addr add "$3" dev "$2"
+	ip -n "$1" addr add "$4" dev "$2" nodad
+}
+lab_boxes() {
+	local box
+	for box in $BOXES; do
+		ip netns add "$box"
+		ip -n "$box" link set lo up
+		in_ "$box" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+			net.ipv6.conf.all.accept_ra=0 net.ipv6.conf.default.accept_ra=0
+	done
+	for box in gwA gwB; do in_ "$box" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1; done
+}
+lab_up() {
+	lab_boxes
+	lab_veth lanA eth0 gwA lan0
+	lab_veth lanB eth0 gwB lan0
+	lab_addr lanA eth0 10.1.1.2/24 fd00:1:1::2/64
+	lab_addr gwA lan0 10.1.1.1/24 fd00:1:1::1/64
+	lab_addr lanB eth0 10.1.2.2/24 fd00:1:2::2/64
+	lab_addr gwB lan0 10.1.2.1/24 fd00:1:2::1/64
+	ip -n lanA route add default via 10.1.1.1
+	ip -n lanA route add default via fd00:1:1::1
+	ip -n lanB route add default via 10.1.2.1
+	ip -n lanB route add default via fd00:1:2::1
+	ip link set wire0 netns gwA
+	ip link set wire1 netns gwB
+	ip -n gwA link set wire0 up
+	ip -n gwB link set wire1 up
+	if [ "$outside_if" = wire0 ]; then lab_outside wire0 wire1; fi
+}
+# lab_outside IF_A IF_B: addresses and routes of the two gateways, once the interfaces are there.
+lab_outside() {
+	lab_addr gwA "$1" 192.0.2.1/24 2001:db8::1/64
+	lab_addr gwB "$2" 192.0.2.2/24 2001:db8::2/64
+	ip -n gwA route add default via 192.0.2.2
+	ip -n gwA route add default via 2001:db8::2
+	ip -n gwB route add default via 192.0.2.1
+	ip -n gwB route add default via 2001:db8::1
+}
+
+lab_pids() { for box in $BOXES; do ip netns pids "$box" 2>/dev/null; done; }
+# Everything that a case may have left.
+lab_clean() {
+	local nic
+	kill -9 $(lab_pids) 2>/dev/null
+	[ ! -e /sys/fs/bpf/adit ] || /adit/aditd -i vm --unload
+	for nic in wire0 wire1; do # a namespace that goes away may take its time to give the NIC back
+		for box in gwA gwB; do
+			[ ! -e "/run/netns/$box" ] || ip -n "$box" link set "$nic" down netns 1 2>/dev/null
+		done
+		ip link set "$nic" xdp off 2>/dev/null
+		tc qdisc del dev "$nic" clsact 2>/dev/null
+		ip link set "$nic" mtu 1500
+	done
+	for box in $BOXES; do [ ! -e "/run/netns/$box" ] || ip netns del "$box"; done
+	rm -rf /run/adit /run/vm /sys/fs/bpf/adit /run/charon* /run/pluto /etc/swanctl/conf.d
+	mkdir -p /run/vm
+}
+# Left with the artefacts, whatever the outcome.
+lab_evidence() {
+	local f
+	for f in /run/vm/*; do [ ! -f "$f" ] || cp "$f" /out/; done
+	[ ! -S /run/adit/vm/control ] || adit status --json >/out/adit-status.json 2>&1
+	[ ! -e /run/netns/gwA ] || { ip -n gwA -s -d addr && ip -n gwA route; } >/out/gwA-ip.txt 2>&1
+	[ ! -e /run/netns/gwB ] || {
+		ip -n gwB -s -d addr
+		ip -n gwB -s xfrm state | sed -E 's/(aead|enc|auth-trunc|auth) ([^ ]+) 0x[0-9a-f]+/\1 \2 .../'
+		ip -n gwB -s xfrm policy
+	} >/out/gwB-ip.txt 2>&1
+	return 0
+}
+
+# ---- Adit on gwA ---------------------------------------------------------------------------------
+
+adit() { in_ gwA /adit/adit -i vm "$@"; }
+
+outside_of() { # outside_of A|B
+	case $outside-$1 in
+	ipv4-A) echo 192.0.2.1 ;;
+	ipv4-B) echo 192.0.2.2 ;;
+	ipv6-A) echo 2001:db8::1 ;;
+	ipv6-B) echo 2001:db8::2 ;;
+	esac
+}
+
+# The configuration of a case that does not bring its own.  Two entries: IPv4 and IPv6 inside.
+adit_conf() {
+	local nat=no
+	[ "$esp" = raw ] || nat=force
+	cat <<END
+interface $outside_if { role outside; policy map1; $adit_interface }
+interface lan0 { role inside }
+ike-proposal p1 { $adit_ike }
+esp-proposal e1 { $adit_esp; esn $([ "$esn" = esn ] && echo yes || echo no) }
+peer gwb {
+	version 2
+	remote $(outside_of B)
+	local-id fqdn:gwa.test
+	remote-id fqdn:gwb.test
+	psk file:gw.psk
+	ike p1
+	nat-traversal $nat
+	$adit_peer
+}
+acl lans4 { 5 permit ip 10.1.1.0/24 -> 10.1.2.0/24 }
+acl lans6 { 5 permit ip fd00:1:1::/64 -> fd00:1:2::/64 }
+policy map1 {
+	10 isakmp { peer gwb; acl lans4; esp e1; trigger traffic; $adit_entry }
+	20 isakmp { peer gwb; acl lans6; esp e1; trigger traffic; $adit_entry }
+}
+END
+}
+
+adit_answers() {
+	local status=0
+	adit status >/dev/null 2>&1 || status=$?
+	[ $status != 69 ]
+}
+adit_start() {
+	adit_conf >/run/vm/adit.conf
+	(umask 077 && echo "$PSK" >/run/vm/gw.psk)
+	/adit/adit check /run/vm/adit.conf
+	in_ gwA /adit/aditd -f /run/vm/adit.conf -i vm >>/run/vm/aditd.log 2>&1 &
+	adit_pid=$!
+	within 15 adit_answers
+}
+
+# ---- the peer on gwB: peers/NAME.sh has
+#   peer_start           its daemon with the configuration of peer_conf, ready to answer
+#   peer_up              it calls: an SA for each family
+#   peer_down            it deletes the IKE SA with its children
+#   peer_kill            it dies without a word, and what it had in the kernel goes with it, as in a power cut
+# --------------------------------------------------------------------------------------------------
+
+peer_load() { . "/vmtest/guest/peers/$peer.sh"; }
+
+# Both ends running, the tunnel brought up by whoever calls.
+tunnel_up() {
+	peer_load
+	lab_up
+	peer_start
+	adit_start
+	tunnel_call
+}
+tunnel_call() {
+	if [ "$caller" = initiator ]; then
+		adit up gwb
+	else
+		peer_up
+	fi
+}
+
+# The kernel's own view of what was negotiated: two SAs for each family, as asked for.
+xfrm_insist() {
+	local states
+	states=$(ip -n gwB xfrm state)
+	[ "$(grep -c '^src' <<<"$states")" -ge 4 ] || fail "fewer than 4 SAs in the peer's kernel:"$'\n'"$states"
+	case $esp in
+	raw) ! grep -q 'encap type' <<<"$states" || fail "ESP is in UDP, raw ESP was wanted" ;;
+	udp) [ "$(grep -c 'encap type espinudp' <<<"$states")" -ge 4 ] || fail "not all ESP is in UDP" ;;
+	esac
+	case $esn in
+	esn) [ "$(grep -cE 'flag .*esn' <<<"$states")" -ge 4 ] || fail "not all SAs have ESN" ;;
+	noesn) ! grep -qE 'flag .*esn' <<<"$states" || fail "ESN was not wanted" ;;
+	esac
+}
+
+# ---- traffic -------------------------------------------------------------------------------------
+# What hosts send carries CLEAR, and vmtest/run looks for it on the wire.
+CLEAR="this is clear text that no wire may carry"
+CLEAR_HEX=$(printf %s "$CLEAR" | head -c 16 | od -An -tx1 | tr -d ' \n')
+
+host_of() { # host_of A|B 4|6
+	case $1$2 in A4) echo 10.1.1.2 ;; A6) echo fd00:1:1::2 ;; B4) echo 10.1.2.2 ;; B6) echo fd00:1:2::2 ;; esac
+}
+# ping_ok FROM TO 4|6 [MORE PING OPTIONS]: every one is answered.
+ping_ok() {
+	local from=$1 to=$2 family=$3
+	shift 3
+	in_ "lan$from" ping -q -c 3 -i 0.2 -W 3 -p "$CLEAR_HEX" "$@" "$(host_of "$to" "$family")"
+}
+pings_ok() {
+	local family
+	for family in 4 6; do
+		ping_ok A B $family "$@"
+		ping_ok B A $family "$@"
+	done
+}
+# transfer FROM TO 4|6 KIB: a file by TCP, compared by its sum.
+transfer() {
+	local to sum
+	to=$(host_of "$2" "$3")
+	[ -s /tmp/file ] && [ "$(stat -c %s /tmp/file)" = $(($4 * 1024)) ] ||
+		yes "$CLEAR" | head -c $(($4 * 1024)) >/tmp/file
+	sum=$(md5sum </tmp/file)
+	in_ "lan$2" nc -l -p 7777 -s "$to" </dev/null >/tmp/got &
+	local listener=$!
+	within 5 in_ "lan$2" sh -c 'ss -ltn | grep -q :7777'
+	in_ "lan$1" timeout 20 nc "$to" 7777 </tmp/file || fail "TCP from $1 to $2, IPv$3"
+	wait $listener
+	[ "$(md5sum </tmp/got)" = "$sum" ] || fail "what $2 got by TCP, IPv$3, is not what $1 sent"
+}
+# too_big FROM TO 4|6 SIZE: an ICMP payload of SIZE with DF is answered by a gateway with a smaller MTU, and a
+# payload made to fit that MTU goes through.
+too_big() {
+	local out mtu to header=28
+	to=$(host_of "$2" "$3")
+	[ "$3" = 4 ] || header=48
+	ip -n "lan$1" route flush cache
+	out=$(in_ "lan$1" ping -c 3 -i 0.3 -W 2 -M do -s "$4" "$to" 2>&1) || true
+	mtu=$(sed -nE 's/.*mtu ?= ?([0-9]+).*/\1/p' <<<"$out" | head -1)
+	[ -n "$mtu" ] || fail "no answer 'too big' for $4 octets from $1 to $2, IPv$3:"$'\n'"$out"
+	[ "$mtu" -lt $(($4 + header)) ] && [ "$mtu" -ge 1280 ] || fail "a strange MTU in it: $mtu"
+	say "IPv$3 from $1: too big, MTU $mtu"
+	ip -n "lan$1" route flush cache
+	ping_ok "$1" "$2" "$3" -M do -s $((mtu - header))
+}

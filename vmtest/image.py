@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a guest boots: a kernel and its modules, a root file system made of packages, and the build.
+
+Three cpio archives, one behind the other, are the initramfs:
+  root     the packages of vmtest/packages            made anew when that list or their versions change
+  modules  the kernel's, uncompressed and pruned      made anew with the kernel
+  build    programs, tests, vmtest/guest, the cases   made anew for every run, it takes a moment
+Everything lives below CACHE; an archive appears there whole or not at all.
+"""
+import contextlib
+import fcntl
+import functools
+import hashlib
+import lzma
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+CACHE = pathlib.Path(os.environ.get("VMTEST_CACHE", ROOT / "build" / "vmtest" / "cache"))
+MAX_AGE_S = 7 * 24 * 3600  # after that, apt is asked again which version is the newest
+
+# Of a kernel package: these folders below kernel/, and in them not what a gateway in a VM has no use for.
+MODULES = ("net", "crypto", "lib", "arch/x86/crypto", "drivers/net", "drivers/virtio", "drivers/char/hw_random",
+           "drivers/char/virtio_console.ko")
+NOT_MODULES = re.compile(r"/(wireless|usb|can|phy|pcs|mdio|dsa|hamradio|arcnet|fddi|wwan|wan|hyperv|ieee802154|mac802154|"
+                         r"bluetooth|mac80211|ceph|sunrpc|rds|tipc|openvswitch|batman-adv|9p|nfc|smc|sctp|atm|appletalk|"
+                         r"rxrpc|dccp|ax25|rose|netrom|6lowpan|drivers/net/ethernet/(?!intel/e1000))(/|\.ko)")
+NOT_ROOT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian",
+            "usr/share/bash-completion", "usr/share/bug", "usr/share/gcc", "usr/lib/systemd", "lib/systemd", "etc/init.d",
+            "usr/share/apport", "var/cache")
+
+
+class ImageError(Exception):
+    """Something that the caller should read: what was being made, and what went wrong."""
+
+
+def _run(what, argv, **more):
+    done = subprocess.run([str(a) for a in argv], text=True, capture_output=True, check=False, **more)
+    if done.returncode:
+        raise ImageError(f"{what}: {argv[0]} ended with {done.returncode}:\n{done.stdout[-500:]}{done.stderr[-1500:]}")
+    return done.stdout
+
+
+@contextlib.contextmanager
+def _alone():
+    """One builder at a time in this cache."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _cpio(tree, out):
+    names = _run("archive", ["find", ".", "-print0"], cwd=tree)
+    with open(str(out) + ".new", "wb") as to:
+        subprocess.run(["cpio", "--null", "-o", "-H", "newc", "-R", "0:0", "--quiet", "--reproducible"], input=names.encode(),
+                       cwd=tree, stdout=to, check=True)
+    os.replace(str(out) + ".new", out)
+
+
+# ---- packages ----------------------------------------------------------------------------------------------
+
+def _apt_options(where, sources=None):
+    """Options that keep apt's files in our cache.  sources: lines to use instead of this machine's own."""
+    opts = {"Dir::Cache": where, "Dir::Cache::archives": where / "archives", "APT::Sandbox::User": "root",
+            "Acquire::Languages": "none", "Acquire::Retries": "3", "APT::Keep-Downloaded-Packages": "true"}
+    (where / "archives" / "partial").mkdir(parents=True, exist_ok=True)
+    if sources is not None:
+        (where / "lists" / "partial").mkdir(parents=True, exist_ok=True)
+        (where / "sources.list").write_text(sources)
+        opts |= {"Dir::State::lists": where / "lists", "Dir::Etc::sourcelist": where / "sources.list",
+                 "Dir::Etc::sourceparts": "/dev/null", "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled": "false"}
+    return [f"-o{k}={v}" for k, v in opts.items()]
+
+
+def _mirror(suite):
+    """Where this machine's apt gets Debian from: the suites it is not set up with are asked for there as well."""
+    label = "Debian-Security" if suite.endswith("-security") else "Debian"
+    lines = _run("apt", ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)"]).splitlines()
+    for line in lines:
+        if line.startswith(label + " "):
+            return line.split()[-1]
+    raise ImageError(f"no mirror for {suite} in this machine's apt sources (apt-get indextargets: no Label {label})")
+
+
+def _by_version(versions):
+    newer = lambda a, b: 1 if subprocess.run(["dpkg", "--compare-versions", a, "gt", b], check=False).returncode == 0 else -1
+    return sorted(versions, key=functools.cmp_to_key(newer))
+
+
+def _download_kernel(where, suites, package):
+    """The .deb of the newest image that PACKAGE is or leads to in the suites."""
+    sources = None
+    if suites != "*":
+        sources = "".join(f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {_mirror(s)} {s} main\n"
+                          for s in suites.split(","))
+    opts = _apt_options(where, sources)
+    if sources:
+        _run(f"kernel lists of {suites}", ["apt-get", *opts, "-q", "update"])
+    for _ in range(4):  # a metapackage leads to the image, sometimes by another one
+        found = re.findall(r"^ *\S+ \| +(\S+) \| .*Packages$",
+                           _run(package, ["apt-cache", *opts, "madison", package]), re.M)
+        if not found:
+            raise ImageError(f"{suites} has no package {package}")
+        version = _by_version(set(found))[-1]
+        show = _run(package, ["apt-cache", *opts, "show", f"{package}={version}"])
+        leads = re.search(r"^Depends:.*?\b(linux-image-\d[^\s,|]*)", show, re.M)
+        if not leads:
+            break
+        package = leads[1]
+    for old in where.glob("*.deb"):
+        old.unlink()
+    _run(package, ["apt-get", *opts, "-q", "download", f"{package}={version}"], cwd=where)
+    return next(where.glob("*.deb"))
+
+
+class Kernel:
+    """One line of vmtest/kernels."""
+
+    def __init__(self, name, suites, package):
+        self.optional = name.endswith("?")
+        self.name, self.suites, self.package = name.rstrip("?"), suites, package
+        self.dir = CACHE / "kernels" / self.name
+
+    vmlinuz = property(lambda self: self.dir / "vmlinuz")
+    modules = property(lambda self: self.dir / "modules.cpio")
+    release = property(lambda self: (self.dir / "release").read_text().strip())
+
+    def _is_fresh(self):
+        stamp = self.dir / "origin"
+        wanted = f"{self.suites} {self.package} {hashlib.sha256(repr((MODULES, NOT_MODULES)).encode()).hexdigest()}"
+        if not stamp.exists() or stamp.read_text() != wanted:
+            return False, wanted
+        if self.suites == "file":
+            return stamp.stat().st_mtime > pathlib.Path(self.package).stat().st_mtime, wanted
+        return time.time() - stamp.stat().st_mtime < MAX_AGE_S, wanted
+
+    def make(self, refresh=False, say=print):
+        """Sees to it that the kernel is in the cache."""
+        with _alone():
+            fresh, wanted = self._is_fresh()
+            if fresh and not refresh:
+                return
+            self.dir.mkdir(parents=True, exist_ok=True)
+            try:
+                deb = (pathlib.Path(self.package) if self.suites == "file"
+                       else _download_kernel(self.dir, self.suites, self.package))
+            except ImageError as err:
+                if not (self.dir / "origin").exists() or (self.dir / "origin").read_text() != wanted:
+                    raise
+                say(f"kernel {self.name}: using {self.release} of the cache: {err}")
+                return
+            self._unpack(deb)
+            (self.dir / "origin").write_text(wanted)
+            say(f"kernel {self.name}: {self.release} from {deb.name}")
+
+    def _unpack(self, deb):
+        with tempfile.TemporaryDirectory(dir=CACHE) as tmp:
+            tmp = pathlib.Path(tmp)
+            _run(f"unpack {deb}", ["dpkg-deb", "-x", deb, tmp / "deb"])
+            image = next((tmp / "deb" / "boot").glob("vmlinuz-*"), None)
+            if not image:
+                raise ImageError(f"{deb} holds no boot/vmlinuz-*: not a kernel image package")
+            release = image.name.removeprefix("vmlinuz-")
+            whole = next(p for p in (tmp / "deb/lib/modules", tmp / "deb/usr/lib/modules") if p.is_dir()) / release
+            kept = tmp / "root" / "usr/lib/modules" / release
+            for folder in MODULES:
+                for ko in _below(whole / "kernel", folder):
+                    if not NOT_MODULES.search(str(ko)):
+                        _copy_module(ko, kept / ko.relative_to(whole))
+            for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+                shutil.copy(whole / name, kept / name)
+            (tmp / "root/lib").symlink_to("usr/lib")
+            _run(f"depmod {release}", ["depmod", "-b", tmp / "root", release])
+            (tmp / "root/lib").unlink()  # the root archive has it
+            _cpio(tmp / "root", self.modules)
+            shutil.copy(image, self.vmlinuz)
+            (self.dir / "release").write_text(release + "\n")
+
+
+def _below(folder, name):
+    at = folder / name
+    if at.is_dir():
+        return sorted(p for p in at.rglob("*.ko*") if p.is_file())
+    return sorted(at.parent.glob(at.name + "*")) if at.parent.is_dir() else []
+
+
+def _copy_module(src, dst):
+    dst.parent.mkdir(parents=True, exist_ok=True)
+    if src.suffix == ".xz":
+        dst.with_suffix("").write_bytes(lzma.decompress(src.read_bytes()))
+    elif src.suffix == ".zst":
+        _run("module", ["zstd", "-dqo", dst.with_suffix(""), src])
+    else:
+        shutil.copy(src, dst)
+
+
+def kernels():
+    """The table, in its order: {name: Kernel}."""
+    ret = {}
+    for number, line in enumerate((HERE / "kernels").read_text().splitlines(), 1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        if len(words) != 3 or words[0].rstrip("?") in ret:
+            raise ImageError(f"vmtest/kernels:{number}: wanted a new NAME, SUITES|file and PACKAGE, not {line.strip()!r}")
+        ret[words[0].rstrip("?")] = Kernel(*words)
+    return ret
+
+
+# apt resolves as if nothing were installed: what this machine has plays no part.
+EMPTY_MACHINE = ("-oDir::State::status=/dev/null", "-oAPT::Install-Recommends=false")
+
+
+# ---- the root file system ------------------------------------------------------------------------------------
+
+def _is_elf(path):
+    if path.is_symlink() or not path.is_file():
+        return False
+    with open(path, "rb") as f:
+        return f.read(4) == b"\x7fELF"
+
+
+def _needed(files):
+    """{library: one of these files that names it in its dynamic section}."""
+    ret, file = {}, files[0]
+    for line in _run("readelf", ["readelf", "-d", "-W", *files]).splitlines():
+        if line.startswith("File: "):
+            file = pathlib.Path(line[6:])
+        elif m := re.search(r"\(NEEDED\).*\[(.+)\]", line):
+            ret[m[1]] = file
+    return ret
+
+
+def _extract(deb, tree):
+    tar = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE)
+    subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", tree], stdin=tar.stdout, check=True)
+    if tar.wait():
+        raise ImageError(f"{deb} cannot be read")
+
+
+def _merged(tree):
+    """/bin, /lib and so on are links into /usr, as in Debian: archives of before and after that move agree."""
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (tree / "usr" / name).mkdir(parents=True, exist_ok=True)
+        (tree / name).symlink_to(f"usr/{name}")
+
+
+def _add_libraries(tree, pool, say):
+    """Copies from the pool what the tree's files need, and what those need, until nothing is missing."""
+    folders = ["usr/lib/x86_64-linux-gnu", "usr/lib", "usr/lib64"]
+    files = [p for p in tree.rglob("*") if _is_elf(p)]
+    have = {p.name for p in tree.rglob("*.so*")}
+    while files:
+        added = []
+        for name, user in _needed(files).items():
+            if name in have:
+                continue
+            have.add(name)
+            src = next((pool / f / name for f in folders if (pool / f / name).exists()), None)
+            if not src:
+                if ".so" not in user.name:  # a plugin whose library is only recommended is left as it is
+                    say(f"guest: nothing provides {name} for {user.name}")
+                continue
+            dst = tree / "usr/lib/x86_64-linux-gnu" / name
+            dst.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(src.resolve(), dst)
+            added.append(dst)
+        files = added
+
+
+def make_root(refresh=False, say=print):
+    """The archive of the packages."""
+    sets = [w for line in (HERE / "packages").read_text().splitlines() if (w := line.split("#")[0].split())]
+    recipe = hashlib.sha256((HERE / "packages").read_bytes() + pathlib.Path(__file__).read_bytes()).hexdigest()
+    out, stamp = CACHE / "root.cpio", CACHE / "root.recipe"
+    with _alone():
+        if stamp.exists() and stamp.read_text().split()[0] == recipe and not refresh and \
+                time.time() - stamp.stat().st_mtime < MAX_AGE_S:
+            return out
+        named, rest = _resolve(sets)
+        versions = hashlib.sha256(" ".join(sorted(named | rest)).encode()).hexdigest()
+        if not stamp.exists() or stamp.read_text().split() != [recipe, versions]:
+            _build_root(sets, named, rest, out, say)
+        stamp.write_text(f"{recipe} {versions}\n")
+        return out
+
+
+def _resolve(sets):
+    """Names of archives: of the packages that the sets name, and of what those depend on."""
+    opts, named, rest = _apt_options(CACHE / "apt"), set(), set()
+    for packages in sets:
+        plan = _run(f"packages {' '.join(packages)}", ["apt-get", *opts, *EMPTY_MACHINE, "-s", "install", *packages])
+        for name, version, arch in re.findall(r"^Inst (\S+) \((\S+) .*\[(\w+)\]\)", plan, re.M):
+            (named if name in packages else rest).add(f"{name}_{version.replace(':', '%3a')}_{arch}.deb")
+    return named, rest - named
+
+
+def _build_root(sets, named, rest, out, say):
+    apt = CACHE / "apt"
+    for packages in sets:
+        _run(f"packages {' '.join(packages)}",
+             ["apt-get", *_apt_options(apt), *EMPTY_MACHINE, "-qq", "-y", "--download-only", "install", *packages])
+    with tempfile.TemporaryDirectory(dir=CACHE) as tmp:
+        tree, pool = pathlib.Path(tmp) / "tree", pathlib.Path(tmp) / "pool"
+        for t, debs in ((tree, named), (pool, rest)):
+            _merged(t)
+            for deb in sorted(debs):
+                _extract(apt / "archives" / deb, t)
+        for name in NOT_ROOT:
+            shutil.rmtree(tree / name, ignore_errors=True)
+        # What every program's header asks for by its path.
+        shutil.copy((pool / "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2").resolve(), tree / "usr/lib64")
+        _add_libraries(tree, pool, say)
+        _cpio(tree, out)
+    say(f"guest: root of {len(named)} packages, {out.stat().st_size >> 20} MiB")
+
+
+# ---- the build --------------------------------------------------------------------------------------------------
+
+def make_build(build, out):
+    """Programs, kernel-dependent tests, the guest's scripts and the cases, with the libraries they link here."""
+    with tempfile.TemporaryDirectory(dir=CACHE) as tmp:
+        tree = pathlib.Path(tmp)
+        for name in ("guest", "cases"):
+            shutil.copytree(HERE / name, tree / "vmtest" / name)
+        shutil.copytree(HERE / "guest" / "etc", tree / "etc", dirs_exist_ok=True)
+        (tree / "init").symlink_to("vmtest/guest/init")
+        for name in ("aditd", "adit", "bpf/adit.bpf.o"):
+            _copy_built(build / name, tree / "adit" / pathlib.Path(name).name)
+        tests = [p for p in (build / "tests").glob("*/test_*") if os.access(p, os.X_OK) and p.is_file() and not p.suffix]
+        for test in tests:
+            _copy_built(test, tree / "adit" / test.relative_to(build))
+        elves = [p for p in (tree / "adit").rglob("*") if _is_elf(p) and p.suffix != ".o"]
+        for lib in set(re.findall(r"=> (/\S+)", _run("ldd", ["ldd", *elves]))):
+            dst = tree / "usr/lib/x86_64-linux-gnu" / pathlib.Path(lib).name
+            dst.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(lib, dst)
+        _cpio(tree, out)
+
+
+def _copy_built(src, dst):
+    if not src.exists():
+        raise ImageError(f"{src} is not there: run make first")
+    dst.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(src, dst)
+    if src.suffix != ".o":
+        subprocess.run(["strip", "-g", dst], check=True)
