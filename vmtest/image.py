@@ -57,6 +57,7 @@ def _alone():
 
 
 def _cpio(tree, out):
+    tree.chmod(0o755)  # it becomes the mode of /
     names = _run("archive", ["find", ".", "-print0"], cwd=tree)
     with open(str(out) + ".new", "wb") as to:
         subprocess.run(["cpio", "--null", "-o", "-H", "newc", "-R", "0:0", "--quiet", "--reproducible"], input=names.encode(),

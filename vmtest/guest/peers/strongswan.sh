@@ -59,7 +59,7 @@ END
 	rm -f /run/charon.*
 	in_ gwB /usr/lib/ipsec/charon >/run/vm/charon.out 2>&1 &
 	within 15 test -S /run/charon.vici
-	in_ gwB swanctl --load-all --file /run/vm/swanctl.conf
+	in_ gwB swanctl --load-all --file /run/vm/swanctl.conf >/run/vm/swanctl.out 2>&1
 }
 peer_up() {
 	in_ gwB swanctl --initiate --child net4 --timeout 20
