@@ -1,6 +1,29 @@
-# title: $peer, $esp ESP over $outside, $esn, Adit is $caller
-# variants: peer=strongswan esp=raw,udp outside=ipv4,ipv6 esn=noesn,esn caller=initiator,responder
+# title: $peer, $esp ESP over $outside, $esn; both call, both delete
+# variants: peer=strongswan esp=raw,udp outside=ipv4,ipv6 esn=noesn,esn
 # wire: $esp
-tunnel_up
+ends_up
+
+say "Adit calls"
+adit up gwb
 xfrm_insist
 pings_ok
+
+say "Adit deletes"
+adit down gwb
+within 5 xfrm_gone
+within 5 adit_gone
+
+say "the peer calls"
+peer_up
+xfrm_insist
+pings_ok
+
+say "the peer deletes"
+peer_down
+within 5 xfrm_gone
+within 5 adit_gone
+
+say "traffic calls"
+ping_ok A B 4 -c 8
+ping_ok A B 6 -c 8
+xfrm_insist

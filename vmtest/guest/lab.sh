@@ -13,7 +13,6 @@
 : "${outside:=ipv4}"           # ipv4 | ipv6: the addresses of the tunnel
 : "${esp:=raw}"                # raw | udp: ESP as it is, or in UDP (nat-traversal forced)
 : "${esn:=noesn}"              # esn | noesn
-: "${caller:=initiator}"       # what Adit is: initiator | responder
 : "${adit_ike:=encryption aes256gcm16; prf sha256; dh x25519}"
 : "${adit_esp:=encryption aes256gcm16}"
 : "${adit_interface:=}"        # more keys of wire0's block
@@ -56,53 +55,62 @@ says() {
 
 in_() { nsenter --net="/run/netns/$1" "${@:2}"; }
 
-# wire BOX1 IF1 BOX2 IF2: a veth pair.
-lab_veth() {
-	ip link add "$2" netns "$1" type veth peer name "$4" netns "$3"
-	ip -n "$1" link set "$2" up
-	ip -n "$3" link set "$4" up
-}
-lab_addr() {
-	ip -n "$1" addr add "$3" dev "$2"
-	ip -n "$1" addr add "$4" dev "$2" nodad
-}
+# Few processes: under software emulation each costs as much as a packet through the whole gateway.
 lab_boxes() {
-	local box
+	local box forward
 	for box in $BOXES; do
+		forward=0
+		[ "$box" = "${box#gw}" ] || forward=1
 		ip netns add "$box"
-		ip -n "$box" link set lo up
-		in_ "$box" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+		in_ "$box" sysctl -qw net.ipv4.ip_forward=$forward net.ipv6.conf.all.forwarding=$forward \
+			net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
 			net.ipv6.conf.all.accept_ra=0 net.ipv6.conf.default.accept_ra=0
 	done
-	for box in gwA gwB; do in_ "$box" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1; done
+}
+# lab_ip BOX: commands of ip on standard input, in that box.
+lab_ip() { ip -n "$1" -batch -; }
+
+# lab_lan HOST GATEWAY NET: the host with its LAN, 10.1.NET.0/24 and fd00:1:NET::/64.
+lab_lan() {
+	lab_ip "$1" <<-END
+		link set lo up
+		link add eth0 type veth peer name lan0 netns $2
+		link set eth0 up
+		addr add 10.1.$3.2/24 dev eth0
+		addr add fd00:1:$3::2/64 dev eth0 nodad
+		route add default via 10.1.$3.1
+		route add default via fd00:1:$3::1
+	END
+	lab_ip "$2" <<-END
+		link set lo up
+		link set lan0 up
+		addr add 10.1.$3.1/24 dev lan0
+		addr add fd00:1:$3::1/64 dev lan0 nodad
+	END
 }
 lab_up() {
 	lab_boxes
-	lab_veth lanA eth0 gwA lan0
-	lab_veth lanB eth0 gwB lan0
-	lab_addr lanA eth0 10.1.1.2/24 fd00:1:1::2/64
-	lab_addr gwA lan0 10.1.1.1/24 fd00:1:1::1/64
-	lab_addr lanB eth0 10.1.2.2/24 fd00:1:2::2/64
-	lab_addr gwB lan0 10.1.2.1/24 fd00:1:2::1/64
-	ip -n lanA route add default via 10.1.1.1
-	ip -n lanA route add default via fd00:1:1::1
-	ip -n lanB route add default via 10.1.2.1
-	ip -n lanB route add default via fd00:1:2::1
-	ip link set wire0 netns gwA
-	ip link set wire1 netns gwB
-	ip -n gwA link set wire0 up
-	ip -n gwB link set wire1 up
-	if [ "$outside_if" = wire0 ]; then lab_outside wire0 wire1; fi
+	lab_lan lanA gwA 1
+	lab_lan lanB gwB 2
+	lab_wire gwA wire0 1 2
+	lab_wire gwB wire1 2 1
 }
-# lab_outside IF_A IF_B: addresses and routes of the two gateways, once the interfaces are there.
-lab_outside() {
-	lab_addr gwA "$1" 192.0.2.1/24 2001:db8::1/64
-	lab_addr gwB "$2" 192.0.2.2/24 2001:db8::2/64
-	ip -n gwA route add default via 192.0.2.2
-	ip -n gwA route add default via 2001:db8::2
-	ip -n gwB route add default via 192.0.2.1
-	ip -n gwB route add default via 2001:db8::1
+lab_wire() { # lab_wire BOX NIC OWN OTHER
+	ip link set "$2" netns "$1"
+	local outside
+	outside=$(lab_outside "$1" "$2")
+	lab_ip "$1" <<-END
+		link set $2 up
+		link set $outside up
+		addr add 192.0.2.$3/24 dev $outside
+		addr add 2001:db8::$3/64 dev $outside nodad
+		route add default via 192.0.2.$4
+		route add default via 2001:db8::$4
+	END
 }
+# lab_outside BOX NIC: makes the interface that BOX uses outside, and prints its name.  A case may define its
+# own (a VLAN, a bridge...), and says so to Adit in outside_if.
+lab_outside() { echo "$2"; }
 
 lab_pids() { for box in $BOXES; do ip netns pids "$box" 2>/dev/null; done; }
 # Everything that a case may have left.
@@ -192,28 +200,19 @@ adit_start() {
 }
 
 # ---- the peer on gwB: peers/NAME.sh has
-#   peer_start           its daemon with the configuration of peer_conf, ready to answer
+#   peer_conf            prints its configuration, from the variables above
+#   peer_start           its daemon with that configuration, ready to answer
 #   peer_up              it calls: an SA for each family
 #   peer_down            it deletes the IKE SA with its children
 #   peer_kill            it dies without a word, and what it had in the kernel goes with it, as in a power cut
 # --------------------------------------------------------------------------------------------------
 
-peer_load() { . "/vmtest/guest/peers/$peer.sh"; }
-
-# Both ends running, the tunnel brought up by whoever calls.
-tunnel_up() {
-	peer_load
+# Both ends running.  Nobody has called yet.
+ends_up() {
+	. "/vmtest/guest/peers/$peer.sh"
 	lab_up
 	peer_start
 	adit_start
-	tunnel_call
-}
-tunnel_call() {
-	if [ "$caller" = initiator ]; then
-		adit up gwb
-	else
-		peer_up
-	fi
 }
 
 # The kernel's own view of what was negotiated: two SAs for each family, as asked for.
@@ -230,6 +229,9 @@ xfrm_insist() {
 	noesn) ! grep -qE 'flag .*esn' <<<"$states" || fail "ESN was not wanted" ;;
 	esac
 }
+
+xfrm_gone() { ! ip -n gwB xfrm state | grep -q '^src'; }
+adit_gone() { ! adit status --json | grep -q '"spi_in"'; }
 
 # ---- traffic -------------------------------------------------------------------------------------
 # What hosts send carries CLEAR, and vmtest/run looks for it on the wire.
