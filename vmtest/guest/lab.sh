@@ -231,7 +231,7 @@ xfrm_insist() {
 }
 
 xfrm_gone() { ! ip -n gwB xfrm state | grep -q '^src'; }
-adit_gone() { ! adit status --json | grep -q '"spi_in"'; }
+adit_gone() { adit show sa --json | grep -q '"sas":\[\]'; }
 
 # ---- traffic -------------------------------------------------------------------------------------
 # What hosts send carries CLEAR, and vmtest/run looks for it on the wire.
