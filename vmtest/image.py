@@ -96,7 +96,7 @@ def _by_version(versions):
 
 
 def _download_kernel(where, suites, package):
-    """The .deb of the newest image that PACKAGE is or leads to in the suites."""
+    """The .debs of the newest kernel that PACKAGE is or leads to in the suites."""
     sources = None
     if suites != "*":
         sources = "".join(f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {_mirror(s)} {s} main\n"
@@ -104,21 +104,24 @@ def _download_kernel(where, suites, package):
     opts = _apt_options(where, sources)
     if sources:
         _run(f"kernel lists of {suites}", ["apt-get", *opts, "-q", "update"])
-    for _ in range(4):  # a metapackage leads to the image, sometimes by another one
+    for old in where.glob("*.deb"):
+        old.unlink()
+    # From a metapackage to the image, and from Linux 7 on to the packages that it is divided into.
+    wanted, seen = [package], set()
+    while wanted:
+        package = wanted.pop()
+        seen.add(package)
         found = re.findall(r"^ *\S+ \| +(\S+) \| .*Packages$",
                            _run(package, ["apt-cache", *opts, "madison", package]), re.M)
         if not found:
             raise ImageError(f"{suites} has no package {package}")
         version = _by_version(set(found))[-1]
+        _run(package, ["apt-get", *opts, "-q", "download", f"{package}={version}"], cwd=where)
         show = _run(package, ["apt-cache", *opts, "show", f"{package}={version}"])
-        leads = re.search(r"^Depends:.*?\b(linux-image-\d[^\s,|]*)", show, re.M)
-        if not leads:
-            break
-        package = leads[1]
-    for old in where.glob("*.deb"):
-        old.unlink()
-    _run(package, ["apt-get", *opts, "-q", "download", f"{package}={version}"], cwd=where)
-    return next(where.glob("*.deb"))
+        depends = " ".join(re.findall(r"^(?:Pre-)?Depends:(.*)$", show, re.M))
+        wanted += set(re.findall(r"\blinux-(?:image|binary|modules|base)-\d[^\s,|]*", depends)) - seen
+    shutil.rmtree(where / "lists")
+    return sorted(where.glob("*.deb"))
 
 
 class Kernel:
@@ -133,13 +136,20 @@ class Kernel:
     modules = property(lambda self: self.dir / "modules.cpio")
     release = property(lambda self: (self.dir / "release").read_text().strip())
 
+    def _files(self):
+        ret = [pathlib.Path(p) for p in self.package.split(",")]
+        for path in ret:
+            if not path.is_file():
+                raise ImageError(f"kernel {self.name}: no file {path}")
+        return ret
+
     def _is_fresh(self):
         stamp = self.dir / "origin"
         wanted = f"{self.suites} {self.package} {hashlib.sha256(repr((MODULES, NOT_MODULES)).encode()).hexdigest()}"
         if not stamp.exists() or stamp.read_text() != wanted:
             return False, wanted
         if self.suites == "file":
-            return stamp.stat().st_mtime > pathlib.Path(self.package).stat().st_mtime, wanted
+            return all(stamp.stat().st_mtime > f.stat().st_mtime for f in self._files()), wanted
         return time.time() - stamp.stat().st_mtime < MAX_AGE_S, wanted
 
     def make(self, refresh=False, say=print):
@@ -150,26 +160,30 @@ class Kernel:
                 return
             self.dir.mkdir(parents=True, exist_ok=True)
             try:
-                deb = (pathlib.Path(self.package) if self.suites == "file"
-                       else _download_kernel(self.dir, self.suites, self.package))
+                debs = (self._files() if self.suites == "file"
+                        else _download_kernel(self.dir, self.suites, self.package))
             except ImageError as err:
                 if not (self.dir / "origin").exists() or (self.dir / "origin").read_text() != wanted:
                     raise
                 say(f"kernel {self.name}: using {self.release} of the cache: {err}")
                 return
-            self._unpack(deb)
+            self._unpack(debs)
+            for deb in self.dir.glob("*.deb"):
+                deb.unlink()
             (self.dir / "origin").write_text(wanted)
-            say(f"kernel {self.name}: {self.release} from {deb.name}")
+            say(f"kernel {self.name}: {self.release}")
 
-    def _unpack(self, deb):
+    def _unpack(self, debs):
         with tempfile.TemporaryDirectory(dir=CACHE) as tmp:
             tmp = pathlib.Path(tmp)
-            _run(f"unpack {deb}", ["dpkg-deb", "-x", deb, tmp / "deb"])
-            image = next((tmp / "deb" / "boot").glob("vmlinuz-*"), None)
-            if not image:
-                raise ImageError(f"{deb} holds no boot/vmlinuz-*: not a kernel image package")
-            release = image.name.removeprefix("vmlinuz-")
-            whole = next(p for p in (tmp / "deb/lib/modules", tmp / "deb/usr/lib/modules") if p.is_dir()) / release
+            for deb in debs:
+                _run(f"unpack {deb}", ["dpkg-deb", "-x", deb, tmp / "deb"])
+            image = next(iter([*(tmp / "deb").glob("boot/vmlinuz-*"), *(tmp / "deb").glob("usr/lib/modules/*/vmlinuz")]), None)
+            tree = next((p for p in (tmp / "deb/usr/lib/modules", tmp / "deb/lib/modules") if p.is_dir()), None)
+            if not image or not tree:
+                raise ImageError(f"{', '.join(d.name for d in debs)}: no kernel, or no modules, in there")
+            whole = next(tree.iterdir())
+            release = whole.name
             kept = tmp / "root" / "usr/lib/modules" / release
             for folder in MODULES:
                 for ko in _below(whole / "kernel", folder):
