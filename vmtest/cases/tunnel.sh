@@ -1,5 +1,5 @@
 # title: $peer, $esp ESP over $outside, $esn; both call, both delete
-# variants: peer=strongswan esp=raw,udp outside=ipv4,ipv6 esn=noesn,esn
+# variants: peer=strongswan,libreswan esp=raw,udp outside=ipv4,ipv6 esn=noesn,esn
 # wire: $esp
 ends_up
 
