@@ -5,19 +5,23 @@ ends_up
 adit up gwb
 xfrm_insist
 
-set +e
-for f in 4 6; do for s in 1400 3000 8000; do
-say $f $s
-in_ lanA ping -q -c 2 -i 0.2 -W 1 -M dont -s $s -p "$CLEAR_HEX" $(host_of B $f) | grep transm
-in_ lanB ping -q -c 2 -i 0.2 -W 1 -M dont -s $s -p "$CLEAR_HEX" $(host_of A $f) | grep transm
-done; done
-adit show statistics
-for f in 4 6; do
-(too_big A B $f $((f == 4 ? 1472 : 1452)))
-(too_big B A $f $((f == 4 ? 1472 : 1452)))
+# First, while no host knows more than its own MTU: what they agree on must fit.
+say "TCP"
+for family in 4 6; do
+	transfer A B $family
+	transfer B A $family
 done
-for f in 4 6; do
-(time transfer A B $f 300)
-(time transfer B A $f 300)
+
+say "with DF, towards Adit and in IPv6; host A knows nothing yet for IPv4"
+too_big B A 4
+too_big A B 6
+too_big B A 6
+
+say "without DF"
+for size in 1400 3000 8000; do
+	pings_ok -M dont -s $size -c 2
 done
-true
+says '^[1-9].* fragmented ' adit show statistics # A's were cut by Adit
+
+say "with DF, from Adit"
+too_big A B 4

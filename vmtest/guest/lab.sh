@@ -254,32 +254,28 @@ pings_ok() {
 		ping_ok B A $family "$@"
 	done
 }
-# transfer FROM TO 4|6 KIB: a file by TCP, compared by its sum.
+# transfer FROM TO 4|6: some hundred KiB by TCP, numbered so that what is out of place shows.
 transfer() {
-	local to sum
+	local to
 	to=$(host_of "$2" "$3")
-	[ -s /tmp/file ] && [ "$(stat -c %s /tmp/file)" = $(($4 * 1024)) ] ||
-		yes "$CLEAR" | head -c $(($4 * 1024)) >/tmp/file
-	sum=$(md5sum </tmp/file)
-	in_ "lan$2" nc -l -p 7777 -s "$to" </dev/null >/tmp/got &
+	[ -s /run/file ] || awk -v text="$CLEAR" 'BEGIN { for (n = 0; n < 8000; n++) print n, text }' >/run/file
+	in_ "lan$2" nc -l -p 7777 </dev/null >/run/got &
 	local listener=$!
-	within 5 in_ "lan$2" sh -c 'ss -ltn | grep -q :7777'
-	in_ "lan$1" timeout 20 nc "$to" 7777 </tmp/file || fail "TCP from $1 to $2, IPv$3"
+	within 5 in_ "lan$2" grep -q ':1E61 .* 0A ' /proc/self/net/tcp /proc/self/net/tcp6
+	in_ "lan$1" timeout 20 bash -c "cat /run/file >/dev/tcp/$to/7777" || fail "TCP from $1 to $2, IPv$3"
 	wait $listener
-	[ "$(md5sum </tmp/got)" = "$sum" ] || fail "what $2 got by TCP, IPv$3, is not what $1 sent"
+	cmp /run/file /run/got || fail "what $2 got by TCP, IPv$3, is not what $1 sent"
 }
-# too_big FROM TO 4|6 SIZE: an ICMP payload of SIZE with DF is answered by a gateway with a smaller MTU, and a
-# payload made to fit that MTU goes through.
+# too_big FROM TO 4|6: a packet with DF that fills the LAN is answered by a gateway, which names a smaller MTU,
+# and one of that size goes through.  Once for each direction and family: the host remembers what it was told.
 too_big() {
-	local out mtu to header=28
+	local to out mtu header=28
 	to=$(host_of "$2" "$3")
 	[ "$3" = 4 ] || header=48
-	ip -n "lan$1" route flush cache
-	out=$(in_ "lan$1" ping -c 3 -i 0.3 -W 2 -M do -s "$4" "$to" 2>&1) || true
-	mtu=$(sed -nE 's/.*mtu ?= ?([0-9]+).*/\1/p' <<<"$out" | head -1)
-	[ -n "$mtu" ] || fail "no answer 'too big' for $4 octets from $1 to $2, IPv$3:"$'\n'"$out"
-	[ "$mtu" -lt $(($4 + header)) ] && [ "$mtu" -ge 1280 ] || fail "a strange MTU in it: $mtu"
+	out=$(in_ "lan$1" ping -c 1 -W 2 -M do -s $((1500 - header)) -p "$CLEAR_HEX" "$to" 2>&1) || true
+	mtu=$(sed -nE 's/^From .*mtu ?= ?([0-9]+).*/\1/p' <<<"$out") # and not "ping: local error"
+	[ -n "$mtu" ] || fail "no answer 'too big' to $1, IPv$3:"$'\n'"$out"
+	[ "$mtu" -lt 1500 ] && [ "$mtu" -ge 1280 ] || fail "a strange MTU in it: $mtu"
 	say "IPv$3 from $1: too big, MTU $mtu"
-	ip -n "lan$1" route flush cache
 	ping_ok "$1" "$2" "$3" -M do -s $((mtu - header))
 }
