@@ -36,10 +36,12 @@ static __always_inline int leave_xdp(__u32 why)
 	return is_pass(why) ? XDP_PASS : XDP_DROP;
 }
 
+/* What we let pass is the next program's business, if there is one: at tcx and in clsact alike TC_ACT_OK would
+ * end the list before it.  At the end of the list the packet passes. */
 static __always_inline int leave_tc(__u32 why)
 {
 	count(why);
-	return is_pass(why) ? TC_ACT_OK : TC_ACT_SHOT;
+	return is_pass(why) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 
 #define NO_SOCKET 0xffffffff

@@ -31,6 +31,9 @@
 #define FAR4  "10.1.2.9"
 #define FAR6  "2001:db8:22::9"
 
+/* What adit_egress and adit_ingress say of a packet that they let pass. */
+#define TC_PASS ((uint32_t)TC_ACT_UNSPEC)
+
 struct bed {
 	struct adit_bpf *skel;
 	int wan, lan, adit0, adit1;

@@ -68,7 +68,7 @@ static void expect(const struct frame *f, uint32_t verdict, enum adit_reason why
 	r = leaving(f);
 	expect_reason(why, 0);
 	assert_int_equal(r.verdict, verdict);
-	if (verdict == TC_ACT_OK) {
+	if (verdict == TC_PASS) {
 		assert_int_equal(r.len, f->len);
 		assert_memory_equal(r.b, f->b, f->len);
 	}
@@ -134,17 +134,17 @@ static void first_rule_decides(void **state)
 	expect_protected(&f);
 	expect_protected(&f);
 	udp(&f, LAN4, "10.1.2.77", 1000, 53);
-	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	expect(&f, TC_PASS, ADIT_PASS_RULE);
 	udp(&f, LAN4, "10.1.2.78", 1000, 53);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULE);
 	udp(&f, LAN4, "10.1.3.1", 1000, 53);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	udp(&f, "10.1.4.1", FAR4, 1000, 53);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	udp(&f, LAN6, FAR6, 1000, 53);
 	expect_protected(&f);
 	udp(&f, LAN6, "2001:db8:23::1", 1000, 53);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	udp(&f, LAN4, "10.1.2.77", 1000, 53);
 	bed_rules(swapped, 2);
 	expect_protected(&f);
@@ -170,7 +170,7 @@ static void finds_the_last_of_many(void **state)
 	udp(&f, LAN4, "172.16.3.254", 1, 2);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULE);
 	udp(&f, LAN4, "172.16.4.0", 1, 2);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 }
 
 static void matches_protocols_and_ports(void **state)
@@ -192,11 +192,11 @@ static void matches_protocols_and_ports(void **state)
 	tcp(&f, LAN4, FAR4, 1000, 90, 10);
 	expect_protected(&f);
 	tcp(&f, LAN4, FAR4, 1000, 79, 10);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	tcp(&f, LAN4, FAR4, 1000, 91, 10);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	udp(&f, LAN4, FAR4, 1000, 80);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	udp(&f, LAN4, FAR4, 7000, 1);
 	expect_protected(&f);
 	tcp(&f, LAN4, FAR4, 7000, 1, 10);
@@ -204,14 +204,14 @@ static void matches_protocols_and_ports(void **state)
 	icmp(&f, LAN4, FAR4, 8, 0);
 	expect_protected(&f);
 	icmp(&f, LAN4, FAR4, 0, 0);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	/* GRE has no ports, so no rule for ports means it */
 	start(&f);
 	frame_ip(&f, LAN4, FAR4, IPPROTO_GRE);
 	frame_be32(&f, 0x00000800);
 	frame_fill(&f, 30);
 	frame_finish(&f);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 }
 
 /* RFC 4301 7: what cannot be seen must not be a way out. */
@@ -231,9 +231,9 @@ static void covers_what_cannot_be_seen(void **state)
 	bed_needed(state);
 	bed_rules(rules, 3);
 	udp(&f, LAN4, FAR4, 1, 54);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	udp(&f, LAN4, FAR4, 1, 9);
-	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	expect(&f, TC_PASS, ADIT_PASS_RULE);
 	/* a later fragment; the rule that lets port 9 pass does not mean it */
 	udp(&f, LAN4, FAR4, 1, 9);
 	put16(f.b + 20, 0x0004);
@@ -242,7 +242,7 @@ static void covers_what_cannot_be_seen(void **state)
 	/* a first one shows its ports */
 	put16(f.b + 20, 0x2000);
 	frame_fix_ip(&f);
-	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	expect(&f, TC_PASS, ADIT_PASS_RULE);
 	/* cut before the ports */
 	udp(&f, LAN4, FAR4, 1, 54);
 	f.len = 34 + 3;
@@ -253,7 +253,7 @@ static void covers_what_cannot_be_seen(void **state)
 	tcp(&f, LAN4, FAR4, 1, 53, 10);
 	put16(f.b + 20, 0x0004);
 	frame_fix_ip(&f);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	/* IPv6: behind more extension headers than we follow, or in a later fragment that starts with one */
 	start(&f);
 	frame_ip(&f, LAN6, FAR6, 60);
@@ -276,7 +276,7 @@ static void covers_what_cannot_be_seen(void **state)
 	frame_finish(&f);
 	expect_protected(&f);
 	put16(f.b + 14 + 40 + 16 + 2, 54);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 }
 
 static void leaves_the_link_alone(void **state)
@@ -294,27 +294,27 @@ static void leaves_the_link_alone(void **state)
 	start(&f);
 	put16(f.b + 12, 0x0806);
 	frame_fill(&f, 28);
-	expect(&f, TC_ACT_OK, ADIT_PASS_NOT_IP);
+	expect(&f, TC_PASS, ADIT_PASS_NOT_IP);
 	icmp(&f, OUR6, "2001:db8:1::fe", 135, 0);
 	f.b[21] = 255;
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	f.b[21] = 64;
 	expect_protected(&f);
 	udp(&f, "2001:db8::1", "ff02::1:2", 546, 547);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	udp(&f, "2001:db8::1", "fe80::1", 546, 547);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	udp(&f, "0.0.0.0", "255.255.255.255", 68, 67);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	udp(&f, OUR4, "224.0.0.5", 1, 2);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	udp(&f, OUR4, "224.0.0.18", 1, 2);
 	expect_protected(&f);
 	udp(&f, OUR4, "203.0.113.1", 1, 2);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_UNMATCHED);
 	port.flags &= (uint8_t)~ADIT_PORT_UNMATCHED_DROP;
 	bed_port(bed.wan, &port);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 }
 
 static void lets_own_esp_out(void **state)
@@ -333,11 +333,11 @@ static void lets_own_esp_out(void **state)
 	expect_protected(&f);
 	bpf_map_update_elem(bpf_map__fd(bed.skel->maps.peers), &remote, &peer, BPF_ANY);
 	bpf_map_update_elem(bpf_map__fd(bed.skel->maps.peers), &remote6, &peer6, BPF_ANY);
-	expect(&f, TC_ACT_OK, ADIT_PASS_OWN_ESP);
+	expect(&f, TC_PASS, ADIT_PASS_OWN_ESP);
 	udp(&f, OUR4, PEER4, 4500, 4500);
-	expect(&f, TC_ACT_OK, ADIT_PASS_OWN_ESP);
+	expect(&f, TC_PASS, ADIT_PASS_OWN_ESP);
 	udp(&f, OUR6, PEER6, 4500, 61000);
-	expect(&f, TC_ACT_OK, ADIT_PASS_OWN_ESP);
+	expect(&f, TC_PASS, ADIT_PASS_OWN_ESP);
 	/* not from our port, address or to our peer */
 	udp(&f, OUR4, PEER4, 4501, 4500);
 	expect_protected(&f);
@@ -356,7 +356,7 @@ static void lets_own_esp_out(void **state)
 	reasons_mark();
 	r = bed_tc(bed.skel->progs.adit_egress, &f, bed.wan, bed.adit0, 0);
 	expect_reason(ADIT_PASS_OWN_ESP, 0);
-	assert_int_equal(r.verdict, TC_ACT_OK);
+	assert_int_equal(r.verdict, TC_PASS);
 }
 
 static void fails_closed(void **state)
@@ -469,7 +469,7 @@ static void drops_what_the_pair_cannot_carry(void **state)
 	expect_size(&f, ADIT_FRAME_MTU_MAX - 51, false);
 	/* what is not protected leaves whatever its size */
 	datagram(&f, LAN4, "10.1.3.1", 3000);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 }
 
 /* A VLAN device without reorder_hdr writes its tag before its hooks see the frame, and id 0 is a priority, no
@@ -516,7 +516,7 @@ static void looks_behind_its_own_tags(void **state)
 				expect_internal(&plain[k], &r);
 				continue;
 			}
-			assert_int_equal(r.verdict, TC_ACT_OK);
+			assert_int_equal(r.verdict, TC_PASS);
 			assert_int_equal(r.len, f.len);
 			assert_memory_equal(r.b, f.b, f.len);
 		}
@@ -525,12 +525,12 @@ static void looks_behind_its_own_tags(void **state)
 	bed_port(bed.wan, &port);
 	udp(&plain[0], LAN4, "10.1.2.77", 1000, 53);
 	f = tagged(&plain[0], (uint16_t[]){7}, 1);
-	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	expect(&f, TC_PASS, ADIT_PASS_RULE);
 	udp(&plain[0], LAN4, "10.1.2.78", 1000, 53);
 	f = tagged(&plain[0], (uint16_t[]){7}, 1);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULE);
 	put16(f.b + 16, 0x0806);
-	expect(&f, TC_ACT_OK, ADIT_PASS_NOT_IP);
+	expect(&f, TC_PASS, ADIT_PASS_NOT_IP);
 	/* three tags, of which the first two might be ours: nobody knows what is behind */
 	f = tagged(&plain[0], (uint16_t[]){0, 7, 0}, 3);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_MALFORMED);
@@ -551,7 +551,7 @@ static void follows_the_generation(void **state)
 	bpf_map_update_elem(bpf_map__fd(bed.skel->maps.spd), &key, &rule, BPF_ANY);
 	expect_protected(&f);
 	bed_generation();
-	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	expect(&f, TC_PASS, ADIT_PASS_RULE);
 }
 
 /* A row that is promised and not there: the rules are being exchanged, and which one is gone cannot be known.
@@ -571,7 +571,7 @@ static void waits_for_all_rules(void **state)
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULES_CHANGE);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULES_CHANGE);
 	udp(&f, LAN4, "10.1.2.77", 1, 2); /* decided before the gap */
-	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	expect(&f, TC_PASS, ADIT_PASS_RULE);
 	udp(&f, LAN4, FAR4, 1, 2);
 	bed_rule_row(1, &rules[1]);
 	expect_protected(&f);
@@ -581,7 +581,7 @@ static void waits_for_all_rules(void **state)
 	udp(&f, LAN4, "10.1.2.77", 1, 2);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULES_CHANGE);
 	bed_rule_row(0, &rules[0]);
-	expect(&f, TC_ACT_OK, ADIT_PASS_RULE);
+	expect(&f, TC_PASS, ADIT_PASS_RULE);
 }
 
 static void survives_truncation(void **state)

@@ -68,15 +68,15 @@ static void rechecks(void **state)
 	packet(&f, FAR4, LAN4, IPPROTO_UDP, 500); /* not for us */
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_FRONT_RECHECK);
 	packet(&f, "10.1.3.1", LAN4, IPPROTO_UDP, 53);
-	expect(&f, TC_ACT_OK, ADIT_PASS_CLEAR);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 	packet(&f, PEER4, OUR4, IPPROTO_UDP, 53);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_FRONT_RECHECK);
 	packet(&f, PEER4, OUR4, IPPROTO_UDP, 500);
-	expect(&f, TC_ACT_OK, ADIT_PASS_IKE);
+	expect(&f, TC_PASS, ADIT_PASS_IKE);
 	packet(&f, PEER4, OUR4, 50, 0);
 	put16(f.b + 20, 0x0010);
 	frame_fix_ip(&f);
-	expect(&f, TC_ACT_OK, ADIT_PASS_FRAGMENT);
+	expect(&f, TC_PASS, ADIT_PASS_FRAGMENT);
 }
 
 static void natt(struct frame *f, const char *src, const char *dst, const void *payload, size_t len)
@@ -103,16 +103,16 @@ static void drops_esp_that_nobody_opens(void **state)
 	natt(&f, PEER6, OUR6, "\x11\x22\x33\x44\0\0\0\1", 8);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_SLOW_ESP);
 	natt(&f, PEER4, OUR4, "\0\0\0\0\1\2\3\4", 8);
-	expect(&f, TC_ACT_OK, ADIT_PASS_IKE);
+	expect(&f, TC_PASS, ADIT_PASS_IKE);
 	natt(&f, PEER4, OUR4, "\0\0\0\0", 4);
-	expect(&f, TC_ACT_OK, ADIT_PASS_IKE);
+	expect(&f, TC_PASS, ADIT_PASS_IKE);
 	natt(&f, PEER4, OUR4, "\xff", 1); /* keepalive: the daemon knows */
-	expect(&f, TC_ACT_OK, ADIT_PASS_IKE);
+	expect(&f, TC_PASS, ADIT_PASS_IKE);
 	/* on its way through: ESP or what looks like it, where policy does not want it protected */
 	packet(&f, "203.0.113.7", LAN4, 50, 0);
-	expect(&f, TC_ACT_OK, ADIT_PASS_TRANSIT_ESP);
+	expect(&f, TC_PASS, ADIT_PASS_TRANSIT_ESP);
 	natt(&f, "203.0.113.7", LAN4, "\x11\x22\x33\x44\0\0\0\1", 8);
-	expect(&f, TC_ACT_OK, ADIT_PASS_TRANSIT_ESP);
+	expect(&f, TC_PASS, ADIT_PASS_TRANSIT_ESP);
 	packet(&f, FAR4, LAN4, 50, 0);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_FRONT_RECHECK);
 	natt(&f, FAR4, LAN4, "\x11\x22\x33\x44\0\0\0\1", 8);
