@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "link.h"
@@ -17,6 +18,18 @@
 #define FAR_SLOT   1 /* and far end */
 #define FIRST_SLOT 2
 
+/* Two who want to be first could put themselves there for ever: once a second is enough, and nobody reads a
+ * log that says it more often than this. */
+#define PUT_BACK_MS 1000
+#define SAID_MOST   3
+#define SAID_WITHIN 60000 /* ms */
+
+/* How often something was said lately. */
+struct said {
+	uint64_t since_ms;
+	unsigned n;
+};
+
 /* A device with XDP and sockets of its own. */
 struct device {
 	struct link link;
@@ -25,6 +38,7 @@ struct device {
 	bool native;
 	bool zero_copy_wanted;
 	bool outside; /* else inside; a VLAN parent of both is outside */
+	struct said said;
 	struct xsk_port *xsk;
 };
 
@@ -35,6 +49,9 @@ struct port {
 	struct device *device; /* NULL: no Ethernet below, general path only */
 	bool fast_path;
 	char why[112];
+	bool tc_attached;
+	enum tc_mode tc;
+	struct said said;
 };
 
 struct host {
@@ -49,7 +66,17 @@ struct host {
 	struct adit_host facts;
 	const struct conf *conf;
 	bool attached;
+	uint64_t put_back_ms; /* when that was last done */
+	bool quiet;	      /* it is done again, and was said often enough */
 };
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
 
 /* ---- finding ------------------------------------------------------------------------------- */
 
@@ -345,6 +372,11 @@ static const char *xsk_word(const struct port *p)
 						    : "copy";
 }
 
+static const char *tc_word(const struct port *p)
+{
+	return !p->tc_attached ? "off" : p->tc == TC_MODE_TCX ? "tcx" : "clsact";
+}
+
 static void tell_readers(struct host *h)
 {
 	unsigned i;
@@ -363,6 +395,7 @@ static void tell_readers(struct host *h)
 		snprintf(hp->why, sizeof(hp->why), "%s", p->why);
 		snprintf(hp->xdp, sizeof(hp->xdp), "%s", xdp_word(p));
 		snprintf(hp->xsk, sizeof(hp->xsk), "%s", xsk_word(p));
+		snprintf(hp->tc, sizeof(hp->tc), "%s", tc_word(p));
 	}
 	h->shared->ports = h->n_ports;
 }
@@ -416,19 +449,81 @@ static bool still_same(const struct host *h)
 	return true;
 }
 
-static bool is_guarded(const struct host *h)
+static bool may_say(struct said *said, const char *name)
 {
+	uint64_t now = now_ms();
+
+	if (!said->n || now - said->since_ms >= SAID_WITHIN) {
+		if (said->n > SAID_MOST)
+			log_error("%s: that happened %u times more within a minute", name,
+				  said->n - SAID_MOST);
+		*said = (struct said){.since_ms = now};
+	}
+	return said->n++ < SAID_MOST;
+}
+
+static bool tc_guards(struct host *h, struct port *p, enum program which)
+{
+	struct program_name first;
+
+	if (programs_attached_tc(which, p->link.ifindex, &first))
+		return true;
+	if (!may_say(&p->said, p->link.name))
+		return false;
+	h->quiet = false;
+	if (first.id)
+		log_error("%s: the TC program \"%.15s\" (id %u) was put in front of ours, which goes first "
+			  "again",
+			  p->link.name, first.name, first.id);
+	else
+		log_error("%s: somebody took our TC program off; it is put back", p->link.name);
+	return false;
+}
+
+static bool xdp_guards(struct host *h, struct device *d)
+{
+	if (programs_attached_xdp(d->link.ifindex))
+		return true;
+	if (may_say(&d->said, d->link.name)) {
+		h->quiet = false;
+		log_error("%s: somebody took our XDP program off; it is put back", d->link.name);
+	}
+	return false;
+}
+
+static bool is_guarded(struct host *h)
+{
+	bool guarded = true;
 	unsigned i;
 
 	for (i = 0; i < h->n_ports; i++) {
-		const struct port *p = &h->ports[i];
+		struct port *p = &h->ports[i];
 
-		if (p->conf->role == CONF_OUTSIDE && !programs_attached_tc(PROGRAM_EGRESS, p->link.ifindex))
-			return false;
+		if (p->conf->role != CONF_OUTSIDE)
+			continue;
+		guarded &= tc_guards(h, p, PROGRAM_EGRESS);
+		if (!p->device)
+			guarded &= tc_guards(h, p, PROGRAM_INGRESS);
 	}
 	for (i = FAR_SLOT; i < h->n_devices; i++)
-		if (!programs_attached_xdp(h->devices[i].link.ifindex))
-			return false;
+		guarded &= xdp_guards(h, &h->devices[i]);
+	return guarded;
+}
+
+bool host_guard(struct host *h)
+{
+	uint64_t now = now_ms();
+
+	if (!still_same(h))
+		return false;
+	if (!h->attached || (h->put_back_ms && now - h->put_back_ms < PUT_BACK_MS))
+		return true;
+	h->quiet = true;
+	if (!is_guarded(h)) {
+		h->put_back_ms = now;
+		host_attach(h);
+	}
+	h->quiet = false;
 	return true;
 }
 
@@ -437,12 +532,8 @@ bool host_refresh(struct host *h)
 	unsigned i;
 	int err;
 
-	if (!still_same(h))
+	if (!host_guard(h))
 		return false;
-	if (h->attached && !is_guarded(h)) {
-		log_error("somebody took our programs off an interface; they are put back");
-		host_attach(h);
-	}
 
 	for (i = 0; i < h->n_devices; i++)
 		link_get_index(h->devices[i].link.ifindex, &h->devices[i].link);
@@ -563,32 +654,47 @@ void host_worker_setup(const struct host *h, struct worker_setup *setup)
 /* ---- programs
  * --------------------------------------------------------------------------------------------------- */
 
+static void say_not_attached(const struct host *h, const char *name, const char *kind, int err)
+{
+	if (!h->quiet)
+		log_error("%s: %s program not attached: %s", name, kind, strerror(-err));
+}
+
 static int attach_device(struct host *h, struct device *d)
 {
 	enum program which = d->outside ? PROGRAM_OUTSIDE : PROGRAM_INSIDE;
+	bool native = d->native;
 	int err;
 
 	err = programs_attach_xdp(h->programs, which, d->link.ifindex, d->mode, &d->native);
-	if (err == -EBUSY)
+	if (err == -EBUSY && !h->quiet)
 		log_error("%s carries an XDP program that is not ours; remove it: ip link set %s xdp off",
 			  d->link.name, d->link.name);
 	else if (err)
-		log_error("%s: XDP program not attached: %s", d->link.name, strerror(-err));
-	else
+		say_not_attached(h, d->link.name, "XDP", err);
+	else if (!h->attached || native != d->native)
 		log_info("%s: XDP %s", d->link.name,
 			 d->native ? "native" : "generic (slower; the driver has no native XDP)");
 	return err;
 }
 
-static int attach_tc(struct host *h, const struct port *p)
+static int attach_tc(struct host *h, struct port *p)
 {
-	int err = programs_attach_tc(h->programs, PROGRAM_EGRESS, p->link.ifindex);
+	enum tc_mode mode;
+	int err = programs_attach_tc(h->programs, PROGRAM_EGRESS, p->link.ifindex, &mode);
 
 	if (!err && !p->device)
-		err = programs_attach_tc(h->programs, PROGRAM_INGRESS, p->link.ifindex);
-	if (err)
-		log_error("%s: TC program not attached: %s", p->link.name, strerror(-err));
-	return err;
+		err = programs_attach_tc(h->programs, PROGRAM_INGRESS, p->link.ifindex, &mode);
+	if (err) {
+		say_not_attached(h, p->link.name, "TC", err);
+		return err;
+	}
+	if (!p->tc_attached || p->tc != mode)
+		log_info("%s: TC %s", p->link.name,
+			 mode == TC_MODE_TCX ? "tcx" : "clsact (the kernel has no tcx)");
+	p->tc_attached = true;
+	p->tc = mode;
+	return 0;
 }
 
 /* An interface that an earlier configuration had and this one has not is nobody's business any more. */
@@ -613,11 +719,10 @@ int host_attach(struct host *h)
 	err = programs_attach_xdp(h->programs, PROGRAM_INTERNAL, h->devices[FAR_SLOT].link.ifindex,
 				  XDP_MODE_NATIVE, &native);
 	if (err)
-		log_error("%s: XDP program not attached: %s", h->devices[FAR_SLOT].link.name, strerror(-err));
+		say_not_attached(h, h->devices[FAR_SLOT].link.name, "XDP", err);
 	for (i = 0; i < h->n_ports && !err; i++)
-		if (h->ports[i].conf->role == CONF_OUTSIDE) {
+		if (h->ports[i].conf->role == CONF_OUTSIDE)
 			err = attach_tc(h, &h->ports[i]);
-		}
 	for (i = FIRST_SLOT; i < h->n_devices && !err; i++)
 		err = attach_device(h, &h->devices[i]);
 	if (!err) {

@@ -6,6 +6,7 @@
  *   host_open_xsk     AF_XDP sockets for one worker process; host_close_xsk before the next one, and in every
  *                     child that is not the worker (the kernel keeps a socket while anybody maps its rings)
  *   host_attach       programs onto the devices: from here on the datapath is live
+ *   host_guard        now and then, because nobody is told of a TC program put in front of ours
  *   host_refresh      after a change of a device or of netfilter's rules
  */
 #ifndef ADIT_HOST_H
@@ -29,8 +30,11 @@ void host_close_xsk(struct host *h);
 void host_worker_setup(const struct host *h, struct worker_setup *setup);
 
 int host_attach(struct host *h);
-/* Programs that somebody took away are put back.  False: the host is no longer the one that was opened (a
- * configured interface came, went or was made anew, or the internal pair is gone): open it again. */
+/* Programs that somebody took away, or went in front of, are put back.  False: the host is no longer the one
+ * that was opened (a configured interface came, went or was made anew, or the internal pair is gone): open it
+ * again. */
+bool host_guard(struct host *h);
+/* That, and what the maps say of the devices. */
 bool host_refresh(struct host *h);
 
 /* The page for `adit show interface`. */

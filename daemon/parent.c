@@ -29,6 +29,8 @@
 #define STEADY_MS      10000 /* a child that lived so long starts over with the shortest wait */
 #define GOODBYE_MS     2000  /* for ike to send its deletes */
 #define LOOK_AGAIN_MS  5000  /* netfilter of the old kind tells nobody when it changes */
+#define GUARD_LOOK_MS \
+	1000 /* nor does tcx when a program is put in front of ours: then policy may be passed by */
 
 enum { CHILD_IKE, CHILD_WORKER, CHILDREN };
 
@@ -52,6 +54,7 @@ struct parent {
 	int ike_worker[2]; /* [0] is ike's end; both stay open here, so that a restart loses nothing */
 	int ike_parent[2]; /* [1] is ours */
 	int signal_fd, link_fd, netfilter_fd;
+	uint64_t look_at_ms;
 	bool rules_stand, attached, stopping;
 };
 
@@ -397,7 +400,7 @@ static void restart_due(struct parent *p)
 
 static int wait_ms(const struct parent *p)
 {
-	uint64_t now = now_ms(), wait = LOOK_AGAIN_MS;
+	uint64_t now = now_ms(), wait = GUARD_LOOK_MS;
 	int i;
 
 	for (i = 0; i < CHILDREN; i++) {
@@ -407,6 +410,24 @@ static int wait_ms(const struct parent *p)
 			wait = at <= now ? 0 : at - now;
 	}
 	return (int)wait;
+}
+
+/* At the host, when something changed there or it is time to. */
+static void look(struct parent *p, bool changed)
+{
+	bool due = now_ms() >= p->look_at_ms;
+
+	if (due)
+		p->look_at_ms = now_ms() + LOOK_AGAIN_MS;
+	if (!p->host) {
+		if (due)
+			open_again(p);
+		return;
+	}
+	if (!(due || changed ? host_refresh(p->host) : host_guard(p->host)))
+		open_again(p);
+	else if (due && p->rules_stand && !p->attached)
+		attach(p);
 }
 
 static void loop(struct parent *p)
@@ -429,13 +450,7 @@ static void loop(struct parent *p)
 			link_drain(p->link_fd);
 		if (n > 0 && fds[3].revents)
 			link_drain(p->netfilter_fd);
-		if (!p->host && n == 0)
-			open_again(p);
-		else if (p->host && (n == 0 || (n > 0 && (fds[2].revents || fds[3].revents))) &&
-			 !host_refresh(p->host))
-			open_again(p);
-		else if (p->host && n == 0 && p->rules_stand && !p->attached)
-			attach(p);
+		look(p, n > 0 && (fds[2].revents || fds[3].revents));
 		restart_due(p);
 	}
 }

@@ -26,6 +26,12 @@
 #define TC_HANDLE   1
 #define TC_PRIORITY 1 /* the first: a filter in front of ours could let packets go unseen */
 
+/* linux/bpf.h of Debian 12 is older than tcx; libbpf passes on what it does not know. */
+#define TCX_INGRESS ((enum bpf_attach_type)46) /* BPF_TCX_INGRESS */
+#define TCX_EGRESS  ((enum bpf_attach_type)47) /* BPF_TCX_EGRESS */
+#define TCX_BEFORE  (1U << 3)		       /* BPF_F_BEFORE: of all, when nobody is named */
+#define TCX_MAX	    64			       /* so many programs a device can have */
+
 struct programs {
 	struct adit_bpf *skel;
 	char dir[128];
@@ -90,14 +96,54 @@ static int set_pin_paths(struct programs *p)
 	return 0;
 }
 
-static int load_once(struct programs *p)
+static struct bpf_program *program(const struct programs *p, enum program which)
+{
+	struct bpf_program *const all[] = {
+		[PROGRAM_OUTSIDE] = p->skel->progs.adit_outside,
+		[PROGRAM_INSIDE] = p->skel->progs.adit_inside,
+		[PROGRAM_INTERNAL] = p->skel->progs.adit_internal,
+		[PROGRAM_EGRESS] = p->skel->progs.adit_egress,
+		[PROGRAM_INGRESS] = p->skel->progs.adit_ingress,
+		[PROGRAM_FIB] = p->skel->progs.adit_fib,
+	};
+
+	return all[which];
+}
+
+/* One program with the maps of another load: pins could have been removed since, and a guard with fresh maps
+ * would know no rules. */
+static int share_maps(struct programs *p, const struct programs *with, enum program which)
+{
+	struct bpf_program *prog;
+	struct bpf_map *map;
+	int err;
+
+	bpf_object__for_each_program(prog, p->skel->obj)
+	{
+		err = bpf_program__set_autoload(prog, prog == program(p, which));
+		if (err)
+			return err;
+	}
+	bpf_object__for_each_map(map, p->skel->obj)
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		err = bpf_map__reuse_fd(map, programs_map_fd(with, bpf_map__name(map)));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Everything, with pinned maps; or, for one that has them already, another copy of one program. */
+static int load_once(struct programs *p, const struct programs *of, enum program which)
 {
 	int err;
 
 	p->skel = adit_bpf__open();
 	if (!p->skel)
 		return -errno;
-	err = set_pin_paths(p);
+	err = of ? share_maps(p, of, which) : set_pin_paths(p);
 	if (!err)
 		err = adit_bpf__load(p->skel);
 	if (err) {
@@ -123,13 +169,13 @@ int programs_load(const char *instance, char *why, size_t why_size, struct progr
 	if (!err)
 		err = make_dir(p->dir);
 	if (!err)
-		err = load_once(p);
+		err = load_once(p, NULL, 0);
 	if (err == -EINVAL) {
 		/* Pinned maps of another version: programs still attached keep theirs until they are
 		 * replaced. */
 		log_warn("maps pinned in %s have another layout and are made anew", p->dir);
 		remove_pins(p->dir);
-		err = load_once(p);
+		err = load_once(p, NULL, 0);
 	}
 	if (err) {
 		libbpf_said[strcspn(libbpf_said, "\n")] = '\0';
@@ -156,16 +202,7 @@ int programs_map_fd(const struct programs *p, const char *map)
 
 int programs_fd(const struct programs *p, enum program which)
 {
-	const struct bpf_program *const all[] = {
-		[PROGRAM_OUTSIDE] = p->skel->progs.adit_outside,
-		[PROGRAM_INSIDE] = p->skel->progs.adit_inside,
-		[PROGRAM_INTERNAL] = p->skel->progs.adit_internal,
-		[PROGRAM_EGRESS] = p->skel->progs.adit_egress,
-		[PROGRAM_INGRESS] = p->skel->progs.adit_ingress,
-		[PROGRAM_FIB] = p->skel->progs.adit_fib,
-	};
-
-	return bpf_program__fd(all[which]);
+	return bpf_program__fd(program(p, which));
 }
 
 static bool is_among_fds(int fd, const int *fds, unsigned n)
@@ -227,18 +264,40 @@ int programs_set_socket(struct programs *p, __u32 slot, __u32 queue, int xsk_fd)
 /* ---- attaching ------------------------------------------------------------------------------------------
  */
 
-static bool is_ours(__u32 prog_id)
+static bool program_info(int fd, struct bpf_prog_info *info)
 {
-	struct bpf_prog_info info = {0};
-	__u32 len = sizeof(info);
-	int fd = bpf_prog_get_fd_by_id(prog_id);
-	bool ours;
+	__u32 len = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	return bpf_obj_get_info_by_fd(fd, info, &len) == 0;
+}
+
+static __u32 program_id(int fd)
+{
+	struct bpf_prog_info info;
+
+	return program_info(fd, &info) ? info.id : 0;
+}
+
+static bool program_name(__u32 id, char name[BPF_OBJ_NAME_LEN])
+{
+	int fd = bpf_prog_get_fd_by_id(id);
+	struct bpf_prog_info info;
+	bool known;
 
 	if (fd < 0)
 		return false;
-	ours = bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && strncmp(info.name, OURS, strlen(OURS)) == 0;
+	known = program_info(fd, &info);
+	memcpy(name, info.name, BPF_OBJ_NAME_LEN);
 	close(fd);
-	return ours;
+	return known;
+}
+
+static bool is_ours(__u32 prog_id)
+{
+	char name[BPF_OBJ_NAME_LEN];
+
+	return program_name(prog_id, name) && strncmp(name, OURS, strlen(OURS)) == 0;
 }
 
 static int attach_in_mode(int fd, __u32 ifindex, __u32 flags, __u32 old_id)
@@ -270,6 +329,12 @@ int programs_attach_xdp(struct programs *p, enum program which, __u32 ifindex, e
 	old = now.prog_id ? now.prog_id : now.drv_prog_id ? now.drv_prog_id : now.skb_prog_id;
 	if (old && !is_ours(old))
 		return -EBUSY;
+	/* Doing it again would change nothing, and wake everybody who watches the device: us too. */
+	if (old && old == program_id(fd) &&
+	    (mode == XDP_MODE_AUTO || (mode == XDP_MODE_GENERIC) == !now.drv_prog_id)) {
+		*native = now.drv_prog_id;
+		return 0;
+	}
 	if (now.skb_prog_id && mode != XDP_MODE_GENERIC) {
 		/* One device cannot have both: ours of an earlier run makes room for the native one. */
 		bpf_xdp_detach((int)ifindex, XDP_FLAGS_SKB_MODE, NULL);
@@ -289,25 +354,157 @@ int programs_attach_xdp(struct programs *p, enum program which, __u32 ifindex, e
 	return err;
 }
 
+/* ---- TC: a filter of the qdisc clsact, everywhere ------------------------------------------------------ */
+
 static enum bpf_tc_attach_point tc_point(enum program which)
 {
 	return which == PROGRAM_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
 }
 
-int programs_attach_tc(struct programs *p, enum program which, __u32 ifindex)
+/* Whose program stands where ours would be; 0: nobody's. */
+static __u32 clsact_query(enum program which, __u32 ifindex)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = tc_point(which));
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = programs_fd(p, which), .handle = TC_HANDLE,
-		    .priority = TC_PRIORITY, .flags = BPF_TC_F_REPLACE);
 	LIBBPF_OPTS(bpf_tc_opts, now, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+
+	return bpf_tc_query(&hook, &now) ? 0 : now.prog_id;
+}
+
+static int attach_clsact(int fd, enum program which, __u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = tc_point(which));
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = fd, .handle = TC_HANDLE, .priority = TC_PRIORITY,
+		    .flags = BPF_TC_F_REPLACE);
+	__u32 now;
 	int err;
 
 	err = bpf_tc_hook_create(&hook);
 	if (err && err != -EEXIST)
 		return err;
-	if (bpf_tc_query(&hook, &now) == 0 && !is_ours(now.prog_id))
+	now = clsact_query(which, ifindex);
+	if (now && !is_ours(now))
 		return -EBUSY;
-	return bpf_tc_attach(&hook, &opts);
+	return now && now == program_id(fd) ? 0 : bpf_tc_attach(&hook, &opts);
+}
+
+static void detach_clsact(enum program which, __u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = tc_point(which));
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+	__u32 now = clsact_query(which, ifindex);
+
+	if (now && is_ours(now))
+		bpf_tc_detach(&hook, &opts);
+}
+
+/* ---- TC: tcx, since Linux 6.6: a list per device and direction, asked before any clsact -------------------
+ */
+
+struct tcx_list {
+	__u32 ids[TCX_MAX]; /* in the order in which they are asked */
+	__u32 n;
+};
+
+static enum bpf_attach_type tcx_hook(enum program which)
+{
+	return which == PROGRAM_INGRESS ? TCX_INGRESS : TCX_EGRESS;
+}
+
+/* -EINVAL: this kernel has no tcx. */
+static int tcx_query(enum program which, __u32 ifindex, struct tcx_list *list)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, opts, .prog_ids = list->ids, .prog_cnt = TCX_MAX);
+	int err = bpf_prog_query_opts((int)ifindex, tcx_hook(which), &opts);
+
+	list->n = err ? 0 : opts.prog_cnt;
+	return err == -ENOENT ? 0 : err; /* the first kernels' word for an empty list */
+}
+
+static bool tcx_has(const struct tcx_list *list, __u32 id)
+{
+	__u32 i;
+
+	for (i = 0; i < list->n; i++)
+		if (list->ids[i] == id)
+			return true;
+	return false;
+}
+
+/* Ours, all but one. */
+static void detach_tcx(enum program which, __u32 ifindex, __u32 but)
+{
+	struct tcx_list list;
+	__u32 i;
+	int fd;
+
+	if (tcx_query(which, ifindex, &list))
+		return;
+	for (i = 0; i < list.n; i++) {
+		if (list.ids[i] == but || !is_ours(list.ids[i]))
+			continue;
+		fd = bpf_prog_get_fd_by_id(list.ids[i]);
+		if (fd < 0)
+			continue;
+		bpf_prog_detach2(fd, (int)ifindex, tcx_hook(which));
+		close(fd);
+	}
+}
+
+/* Not by a link: that would go when its last descriptor goes, with the daemon. */
+static int attach_first(int fd, enum program which, __u32 ifindex, const struct tcx_list *now)
+{
+	LIBBPF_OPTS(bpf_prog_attach_opts, opts, .flags = TCX_BEFORE);
+	int old = -1, err;
+
+	if (now->n && is_ours(now->ids[0])) {
+		old = bpf_prog_get_fd_by_id(now->ids[0]);
+		opts.flags = BPF_F_REPLACE;
+		opts.replace_prog_fd = old;
+	}
+	err = bpf_prog_attach_opts(fd, (int)ifindex, tcx_hook(which), &opts);
+	if (old >= 0)
+		close(old);
+	/* What is left of ours further back goes only now: no moment without a guard. */
+	if (!err)
+		detach_tcx(which, ifindex, program_id(fd));
+	return err;
+}
+
+static int attach_tcx(struct programs *p, enum program which, __u32 ifindex, const struct tcx_list *now)
+{
+	__u32 id = program_id(programs_fd(p, which));
+	struct programs copy = {0};
+	int err;
+
+	if (now->n && now->ids[0] == id)
+		return 0;
+	if (!tcx_has(now, id))
+		return attach_first(programs_fd(p, which), which, ifindex, now);
+	/* Somebody went in front of it.  A list takes no program twice, and taking ours out to put it in again
+	 * would leave a gap: a copy goes in front. */
+	err = load_once(&copy, p, which);
+	if (!err)
+		err = attach_first(programs_fd(&copy, which), which, ifindex, now);
+	adit_bpf__destroy(copy.skel);
+	return err;
+}
+
+/* ---- TC: either ------------------------------------------------------------------------------------------
+ */
+
+int programs_attach_tc(struct programs *p, enum program which, __u32 ifindex, enum tc_mode *mode)
+{
+	struct tcx_list now;
+	int err = tcx_query(which, ifindex, &now);
+
+	*mode = err == -EINVAL ? TC_MODE_CLSACT : TC_MODE_TCX;
+	if (*mode == TC_MODE_CLSACT)
+		return attach_clsact(programs_fd(p, which), which, ifindex);
+	if (!err)
+		err = attach_tcx(p, which, ifindex, &now);
+	if (!err)
+		detach_clsact(which, ifindex); /* of an earlier version, or an earlier kernel's */
+	return err;
 }
 
 bool programs_attached_xdp(__u32 ifindex)
@@ -318,12 +515,26 @@ bool programs_attached_xdp(__u32 ifindex)
 							     (now.skb_prog_id && is_ours(now.skb_prog_id)));
 }
 
-bool programs_attached_tc(enum program which, __u32 ifindex)
+bool programs_attached_tc(enum program which, __u32 ifindex, struct program_name *first)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = tc_point(which));
-	LIBBPF_OPTS(bpf_tc_opts, now, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+	struct tcx_list now;
+	int err = tcx_query(which, ifindex, &now);
+	__u32 id, i;
 
-	return bpf_tc_query(&hook, &now) == 0 && is_ours(now.prog_id);
+	*first = (struct program_name){0};
+	if (err == -EINVAL) {
+		id = clsact_query(which, ifindex);
+		return id && is_ours(id);
+	}
+	if (!now.n || is_ours(now.ids[0]))
+		return now.n;
+	for (i = 1; i < now.n; i++)
+		if (is_ours(now.ids[i])) {
+			first->id = now.ids[0];
+			program_name(first->id, first->name);
+			break;
+		}
+	return false;
 }
 
 /* ---- leaving ----------------------------------------------------------------------------------------------
@@ -343,15 +554,8 @@ static void detach_xdp(__u32 ifindex)
 
 static void detach_tc(enum program which, __u32 ifindex)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = tc_point(which));
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
-
-	if (bpf_tc_query(&hook, &opts) || !is_ours(opts.prog_id))
-		return;
-	opts.prog_fd = 0;
-	opts.prog_id = 0;
-	opts.flags = 0;
-	bpf_tc_detach(&hook, &opts);
+	detach_tcx(which, ifindex, 0);
+	detach_clsact(which, ifindex);
 }
 
 static void detach_all(int ports_fd, __u32 ifindex)

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The BPF programs and maps of this instance: loaded, pinned, attached.
  *
- * Programs are attached by netlink and stay when every process of ours is gone: what policy protects is then
- * dropped, not sent in clear.  Maps are pinned below /sys/fs/bpf/adit/INSTANCE/ and found again by the next
+ * Programs are attached to devices, not to links of ours, and stay when every process of ours is gone: what
+ * policy protects is then dropped, not sent in clear.  Maps are pinned below /sys/fs/bpf/adit/INSTANCE/ and found again by the next
  * start, so that there is no moment without rules.  programs_unload is the only way out.
  */
 #ifndef ADIT_PROGRAMS_H
 #define ADIT_PROGRAMS_H
 
 #include <adit/maps.h>
+#include <linux/bpf.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 struct programs;
 
 enum xdp_mode { XDP_MODE_AUTO, XDP_MODE_NATIVE, XDP_MODE_GENERIC };
+/* How a TC program is attached: tcx where the kernel has it, else a filter of the qdisc clsact. */
+enum tc_mode { TC_MODE_TCX, TC_MODE_CLSACT };
 enum program {
 	PROGRAM_OUTSIDE,
 	PROGRAM_INSIDE,
@@ -45,11 +48,20 @@ int programs_set_socket(struct programs *p, __u32 slot, __u32 queue, int xsk_fd)
  */
 int programs_attach_xdp(struct programs *p, enum program which, __u32 ifindex, enum xdp_mode mode,
 			bool *native);
-/* PROGRAM_EGRESS; and PROGRAM_INGRESS on a policy interface without Ethernet, which XDP cannot guard. */
-int programs_attach_tc(struct programs *p, enum program which, __u32 ifindex);
+/* PROGRAM_EGRESS; and PROGRAM_INGRESS on a policy interface without Ethernet, which XDP cannot guard.  In front
+ * of all others, with no moment in between without ours when ours was there. */
+int programs_attach_tc(struct programs *p, enum program which, __u32 ifindex, enum tc_mode *mode);
+
+struct program_name {
+	__u32 id; /* 0: none */
+	char name[BPF_OBJ_NAME_LEN];
+};
+
 /* Is it still there?  An administrator's tool may have taken it away. */
 bool programs_attached_xdp(__u32 ifindex);
-bool programs_attached_tc(enum program which, __u32 ifindex);
+/* Likewise, and is it the first to decide?  A tcx program in front of ours can end the list with its verdict.  first
+ * says which it is, when ours stands behind it. */
+bool programs_attached_tc(enum program which, __u32 ifindex, struct program_name *first);
 
 /* Every program and pin of the instance, whoever started it.  Protected traffic is then not protected. */
 int programs_unload(const char *instance);

@@ -28,6 +28,7 @@ struct host_shared {
 		char why[112];	   /* of the fast path's state */
 		char xdp[12];	   /* "native", "generic", "off" */
 		char xsk[12];	   /* "copy", "zerocopy", "none" */
+		char tc[8];	   /* "tcx", "clsact"; "off" where none is needed, or not yet */
 	} port[ADIT_PORTS_MAX];
 };
 

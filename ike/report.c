@@ -179,9 +179,9 @@ static json_t *interfaces_json(struct gateway *g, bool all)
 	for (i = 0; i < h->ports && i < ADIT_PORTS_MAX; i++) {
 		const struct host_port *p = &h->port[i];
 
-		j = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "name", p->name, "role",
-			      p->outside ? "outside" : "inside", "xdp", p->xdp, "xsk", p->xsk, "fast_path",
-			      p->fast_path ? "on" : "off", "fast_path_why", p->why);
+		j = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "name", p->name, "role",
+			      p->outside ? "outside" : "inside", "xdp", p->xdp, "tc", p->tc, "xsk", p->xsk,
+			      "fast_path", p->fast_path ? "on" : "off", "fast_path_why", p->why);
 		if (all) {
 			snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", p->mac[0], p->mac[1],
 				 p->mac[2], p->mac[3], p->mac[4], p->mac[5]);

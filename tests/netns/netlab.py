@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,9 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).resolve().parent
+PYTHON = "/usr/bin/python3"
+NO_TCX = 3  # exit code of tcx.py
 LAB_SH = ROOT / "tests" / "lab.sh"
 HOST = {"A": "10.1.1.2", "B": "10.1.2.2"}
 HOST6 = {"A": "fd00:1:1::2", "B": "fd00:1:2::2"}
@@ -81,6 +85,25 @@ class Lab:
         done = subprocess.run(["ip", "netns", "pids", f"{self.prefix}-{box}"], text=True, capture_output=True,
                               timeout=10, check=False)
         return [int(pid) for pid in done.stdout.split()]
+
+    # ---- TC programs ------------------------------------------------------------------------
+
+    def tcx(self, box, *argv, check=True):
+        """tests/netns/tcx.py there; None on a kernel that has no tcx."""
+        done = self.run(box, PYTHON, HERE / "tcx.py", *argv, check=False)
+        if done.returncode == NO_TCX:
+            return None
+        assert not check or done.returncode == 0, f"{box}: tcx {argv}: {done.stderr}"
+        return done.stdout.split()
+
+    def clsact(self, box, ifname, direction="egress"):
+        """The programs of filters there, in their order."""
+        told = self.run(box, "tc", "filter", "show", "dev", ifname, direction, check=False).stdout
+        return re.findall(r"bpf chain 0 handle .* name (\S+)", told)
+
+    def tc_programs(self, box, ifname, direction="egress"):
+        """Everything that is asked, in the order in which it is."""
+        return (self.tcx(box, "list", ifname, direction) or []) + self.clsact(box, ifname, direction)
 
     # ---- traffic ----------------------------------------------------------------------------
 
