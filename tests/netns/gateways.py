@@ -6,7 +6,7 @@ import pathlib
 import signal
 import subprocess
 
-from netlab import ROOT, stop, wait_for
+from netlab import HERE, PYTHON, ROOT, stop, wait_for
 
 BUILD = pathlib.Path(os.environ.get("ADIT_BUILD", ROOT / "build"))
 UNREACHABLE = 69  # exit code of adit: the daemon does not answer
@@ -33,8 +33,10 @@ class Aditd:
             path.chmod(0o600)
         self.conf.write_text(conf_text)
 
-    def start(self, *more):
-        self.child = self.lab.start(self.box, self.log.name, BUILD / "aditd", "-f", self.conf, "-i", self.instance, *more)
+    def start(self, *more, tcx=True):
+        """tcx=False: as if the kernel had none."""
+        how = () if tcx else (PYTHON, HERE / "without_tcx.py")
+        self.child = self.lab.start(self.box, self.log.name, *how, BUILD / "aditd", "-f", self.conf, "-i", self.instance, *more)
         wait_for(f"aditd on {self.box} answers", self.answers, 15)
         return self
 

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Our TC programs and those of others on the same device: ours decide first, the others are asked about the rest."""
+import pathlib
+import time
+
+import pytest
+
+from confs import adit_conf, files
+from gateways import BUILD
+from netlab import HOST, PYTHON, wait_for
+
+LEAK = "ip and net 10.1.0.0/16"  # ARP for the gateway may well name our inside address
+NEXT, PASS, DROP = -1, 0, 2  # verdicts
+FIRST = "adit_egress"
+WAN = ("wan0", "egress")
+READY = "parent: ready"
+FLOOD = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.1.1.1", 0))
+while True:
+    s.sendto(b"clear", ("10.1.2.2", 9))
+"""
+
+
+@pytest.fixture
+def has_tcx(lab):
+    if lab.tcx("gwA", "list", *WAN) is None:
+        pytest.skip("needs: tcx (Linux 6.6)")
+
+
+@pytest.fixture(params=["tcx", "clsact"])
+def mode(request, lab):
+    """As the kernel has it, and as one without tcx has it."""
+    if request.param == "tcx":
+        request.getfixturevalue("has_tcx")
+    return request.param
+
+
+def start(aditd, mode="tcx", more=""):
+    a = aditd("gwA", adit_conf("A") + more, files(), start=False)
+    before = a.text().count(READY)
+    a.start(tcx=mode == "tcx")
+    wait_for("guarded", lambda: a.text().count(READY) > before, 10)
+    return a
+
+
+def runs(pid):
+    """A dead one may wait for its reaper, and holds nothing meanwhile."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def crash(a):
+    """All of it, ports and sockets closed: the next run could start."""
+    pids = [a.pid(role) for role in ("parent", "ike", "worker")]
+    a.kill("parent")
+    a.child.wait(5)
+    wait_for("the children went with it", lambda: not any(map(runs, pids)), 5)
+
+
+def protected(lab, count=3):
+    """From the gateway itself, so that the packets take the general path: TC."""
+    return lab.ping("gwA", HOST["B"], count, 56, 1, "-I", "10.1.1.1")
+
+
+def flood(lab):
+    """As much as one process can send: a moment without a guard is seen."""
+    lab.start("gwA", "flood.log", PYTHON, "-c", FLOOD)
+
+
+def clear(lab):
+    return lab.ping("gwA", "192.0.2.254", 2, 56, 1)
+
+
+def add_filter(lab, verdict, *how):
+    """A filter of clsact as an administrator would add it."""
+    program = lab.dir / "other.o"
+    (lab.dir / "other.c").write_text(f'__attribute__((section("tc"), used)) int other(void *skb) {{ return {verdict}; }}\n')
+    lab.run("gwA", "clang", "-O2", "-target", "bpf", "-c", lab.dir / "other.c", "-o", program)
+    lab.run("gwA", "tc", "qdisc", "add", "dev", "wan0", "clsact", check=False)
+    lab.run("gwA", "tc", "filter", "add", "dev", "wan0", "egress", *how, "bpf", "da", "obj", program, "sec", "tc")
+
+
+def tc_shown(a, name="wan0"):
+    return {i["name"]: i["tc"] for i in a.json("show", "interface")["interfaces"]}.get(name)
+
+
+def test_how_is_shown(lab, aditd, mode):
+    a = start(aditd, mode)
+    assert tc_shown(a) == mode and tc_shown(a, "lan0") == "off"
+    assert f"wan0: TC {mode}" in a.text()
+    assert f"tc {mode}" in a.command("show", "interface").stdout
+    assert (lab.tcx("gwA", "list", *WAN) or [], lab.clsact("gwA", *WAN)) == (([FIRST], []) if mode == "tcx" else ([], [FIRST]))
+
+
+def test_first_before_one_that_was_there(lab, aditd, has_tcx, capture):
+    lab.tcx("gwA", "attach", *WAN, "early", PASS)
+    aditd("gwB", adit_conf("B"), files())
+    start(aditd)
+    leak = capture("inet", "a0", LEAK)
+    assert lab.tcx("gwA", "list", *WAN) == [FIRST, "early"]
+    wait_for("tunnel", lambda: protected(lab, 1), 10)
+    assert protected(lab) == 3 and clear(lab) == 2
+    assert not sum(leak.names().values())
+
+
+def test_first_again_when_one_went_in_front(lab, aditd, has_tcx, capture):
+    a = start(aditd)  # nobody answers at the other end: whatever crosses is clear
+    for name in ("once", "twice"):
+        lab.tcx("gwA", "attach", *WAN, name, PASS, "front")
+        wait_for("back in front", lambda: lab.tcx("gwA", "list", *WAN)[0] == FIRST, 3)
+        leak = capture("inet", "a0", LEAK)
+        assert protected(lab) == 0 and not sum(leak.names().values())
+    assert lab.tcx("gwA", "list", *WAN) == [FIRST, "twice", "once"]
+    assert a.text().count('TC program "once"') == a.text().count('TC program "twice"') == 1
+    # Nor does the next run leave one of the last behind.
+    crash(a)
+    start(aditd)
+    assert lab.tcx("gwA", "list", *WAN) == [FIRST, "twice", "once"]
+
+
+def test_a_fight_is_not_fought_at_any_price(lab, aditd, has_tcx, capture):
+    a = start(aditd)
+    lab.tcx("gwA", "attach", *WAN, "other", PASS)
+    leak = capture("inet", "a0", LEAK)
+    flood(lab)
+    until = time.monotonic() + 8
+    while time.monotonic() < until:
+        lab.tcx("gwA", "attach", *WAN, "rival", NEXT, "front")
+        time.sleep(0.3)
+        lab.tcx("gwA", "detach", *WAN, "rival")
+        lab.tcx("gwA", "attach", *WAN, "rival", NEXT, "front")
+    assert 1 <= a.text().count('TC program "rival"') <= 3
+    wait_for("back in front", lambda: lab.tcx("gwA", "list", *WAN) == [FIRST, "rival", "other"], 3)
+    assert not sum(leak.names().values()), "a rival that lets us see everything must not make ours miss anything"
+
+
+@pytest.mark.parametrize("mode, theirs", [("tcx", "tcx"), ("tcx", "clsact"), ("clsact", "clsact")], indirect=["mode"])
+def test_those_behind_are_asked_about_what_passes(lab, aditd, mode, theirs):
+    start(aditd, mode)
+    assert clear(lab) == 2
+    if theirs == "tcx":
+        lab.tcx("gwA", "attach", *WAN, "other", DROP)
+    else:
+        add_filter(lab, DROP)
+    assert lab.tc_programs("gwA", *WAN) == [FIRST, "other"]
+    assert clear(lab) == 0
+
+
+def test_a_filter_without_priority_cannot_come_first(lab, aditd, mode, capture):
+    aditd("gwB", adit_conf("B"), files())
+    start(aditd, mode)
+    leak = capture("inet", "a0", LEAK)
+    add_filter(lab, PASS)
+    assert lab.tc_programs("gwA", *WAN) == [FIRST, "other"]
+    wait_for("tunnel", lambda: protected(lab, 1), 10)
+    assert protected(lab) == 3
+    assert not sum(leak.names().values())
+
+
+def test_stays_when_all_die_and_goes_when_told(lab, aditd, mode, capture):
+    a = start(aditd, mode)
+    if mode == "tcx":
+        lab.tcx("gwA", "attach", *WAN, "other", PASS)
+    leak = capture("inet", "a0", LEAK)
+    crash(a)
+    assert lab.tc_programs("gwA", *WAN)[0] == FIRST
+    assert protected(lab) == 0 and clear(lab) == 2
+    assert not sum(leak.names().values())
+    lab.run("gwA", BUILD / "aditd", "-i", a.instance, "--unload")
+    assert lab.tc_programs("gwA", *WAN) == (["other"] if mode == "tcx" else [])
+    open_way = capture("inet", "a0", LEAK)
+    protected(lab)
+    assert sum(open_way.names().values()), "without programs the kernel routes as it always did"
+
+
+def test_a_new_run_takes_the_place_of_the_old(lab, aditd, mode, capture):
+    """With one behind ours that lets everything out: every moment without ours would be seen."""
+    a = start(aditd, mode)
+    if mode == "tcx":
+        lab.tcx("gwA", "attach", *WAN, "other", PASS)
+    before = lab.tc_programs("gwA", *WAN)
+    leak = capture("inet", "a0", LEAK)
+    flood(lab)
+    for _ in range(4):
+        crash(a)
+        a = start(aditd, mode)
+        assert lab.tc_programs("gwA", *WAN) == before
+    assert not sum(leak.names().values())
+
+
+def test_from_clsact_to_tcx(lab, aditd, has_tcx, capture):
+    a = start(aditd, "clsact")
+    assert (lab.tcx("gwA", "list", *WAN), lab.clsact("gwA", *WAN)) == ([], [FIRST])
+    leak = capture("inet", "a0", LEAK)
+    flood(lab)
+    crash(a)
+    b = start(aditd)
+    assert (lab.tcx("gwA", "list", *WAN), lab.clsact("gwA", *WAN)) == ([FIRST], [])
+    assert tc_shown(b) == "tcx"
+    assert not sum(leak.names().values())
+
+
+def test_unload_takes_both_kinds(lab, aditd, has_tcx):
+    for mode in ("tcx", "clsact"):
+        a = start(aditd, mode)
+        crash(a)
+    assert lab.tc_programs("gwA", *WAN) == [FIRST, FIRST]
+    a.unload()
+    assert lab.tc_programs("gwA", *WAN) == []
+
+
+def test_ingress_of_an_interface_without_ethernet(lab, aditd, mode):
+    made = lab.run("gwA", "ip", "tuntap", "add", "tun0", "mode", "tun", check=False)
+    if made.returncode:
+        pytest.skip("needs: /dev/net/tun")
+    lab.run("gwA", "ip", "link", "set", "tun0", "up")
+    a = start(aditd, mode, "interface tun0 { policy map1 }\n")
+    assert lab.tc_programs("gwA", "tun0", "ingress") == ["adit_ingress"]
+    assert lab.tc_programs("gwA", "tun0", "egress") == ["adit_egress"]
+    if mode == "tcx":
+        lab.tcx("gwA", "attach", "tun0", "ingress", "other", PASS, "front")
+        wait_for("back in front", lambda: lab.tcx("gwA", "list", "tun0", "ingress") == ["adit_ingress", "other"], 3)
