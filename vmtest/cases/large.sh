@@ -1,5 +1,5 @@
 # title: large packets and what answers them: $peer, $esp ESP over $outside
-# variants: peer=strongswan esp=raw,udp outside=ipv4,ipv6
+# variants: peer=strongswan,libreswan esp=raw,udp outside=ipv4,ipv6
 # wire: $esp
 ends_up
 adit up gwb

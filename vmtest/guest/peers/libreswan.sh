@@ -61,7 +61,9 @@ peer_start() {
 	peer_conf >/run/vm/ipsec.conf
 	(umask 077 && echo "@gwb.test @gwa.test : PSK \"$PSK\"" >/run/vm/ipsec.secrets)
 	rm -f /run/pluto/pluto.pid # pluto refuses to start beside it
+	[ ! -e /run/vm/pluto.log ] || mv /run/vm/pluto.log /run/vm/pluto-before.log # or the line waited for is there already
 	in_ gwB /usr/libexec/ipsec/pluto --config /run/vm/ipsec.conf --nofork >/run/vm/pluto.out 2>&1 &
+	pluto_pid=$!
 	# It starts addconn, which adds what has auto=add and then has pluto listen, which reads the secrets last.
 	within 15 grep -q 'loading secrets' /run/vm/pluto.log
 }
@@ -77,6 +79,7 @@ peer_down() {
 }
 peer_kill() {
 	pkill -9 -x pluto || true
+	wait "$pluto_pid" || true # its ports are free then
 	ip -n gwB xfrm state flush
 	ip -n gwB xfrm policy flush
 }
