@@ -117,7 +117,7 @@ lab_pids() { for box in $BOXES; do ip netns pids "$box" 2>/dev/null; done; }
 lab_clean() {
 	local nic
 	kill -9 $(lab_pids) 2>/dev/null
-	[ ! -e /sys/fs/bpf/adit ] || /adit/aditd -i vm --unload
+	[ ! -e /sys/fs/bpf/adit ] || in_ gwA /adit/aditd -i vm --unload # before its NIC leaves: tcx would go along
 	for nic in wire0 wire1; do # a namespace that goes away may take its time to give the NIC back
 		for box in gwA gwB; do
 			[ ! -e "/run/netns/$box" ] || ip -n "$box" link set "$nic" down netns 1 2>/dev/null
@@ -194,7 +194,7 @@ adit_start() {
 	adit_conf >/run/vm/adit.conf
 	(umask 077 && echo "$PSK" >/run/vm/gw.psk)
 	/adit/adit check /run/vm/adit.conf
-	in_ gwA /adit/aditd -f /run/vm/adit.conf -i vm >>/run/vm/aditd.log 2>&1 &
+	nsenter --net=/run/netns/gwA /adit/aditd -f /run/vm/adit.conf -i vm >>/run/vm/aditd.log 2>&1 & # not in_, for its PID
 	adit_pid=$!
 	within 15 adit_answers
 }
@@ -204,6 +204,7 @@ adit_start() {
 #   peer_start           its daemon with that configuration, ready to answer
 #   peer_up              it calls: an SA for each family
 #   peer_down            it deletes the IKE SA with its children
+#   peer_ikes            the number of its IKE SAs
 #   peer_kill            it dies without a word, and what it had in the kernel goes with it, as in a power cut
 # --------------------------------------------------------------------------------------------------
 
@@ -230,6 +231,18 @@ xfrm_insist() {
 	esac
 }
 
+# What Adit does by itself, for the peer's kernel: without an SA, nothing of its LAN leaves.
+peer_guard() {
+	in_ gwB nft -f - <<-'END'
+		table inet guard {
+			chain forward {
+				type filter hook forward priority 0
+				oifname "wire1" rt ipsec missing drop
+			}
+		}
+	END
+}
+
 xfrm_gone() { ! ip -n gwB xfrm state | grep -q '^src'; }
 adit_gone() { adit show sa --json | grep -q '"sas":\[\]'; }
 
@@ -252,6 +265,13 @@ pings_ok() {
 	for family in 4 6; do
 		ping_ok A B $family "$@"
 		ping_ok B A $family "$@"
+	done
+}
+# ping_lost FROM TO: not one is answered, in neither family.
+ping_lost() {
+	local family
+	for family in 4 6; do
+		! ping_ok "$1" "$2" $family -W 1 || fail "a ping from $1 to $2, IPv$family, was answered"
 	done
 }
 # transfer FROM TO 4|6: some hundred KiB by TCP, numbered so that what is out of place shows.

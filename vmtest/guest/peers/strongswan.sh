@@ -66,6 +66,7 @@ peer_up() {
 	in_ gwB swanctl --initiate --child net6 --timeout 20
 }
 peer_down() { in_ gwB swanctl --terminate --ike gw --timeout 10; }
+peer_ikes() { in_ gwB swanctl --list-sas | grep -c '^gw: '; }
 peer_kill() {
 	pkill -9 -x charon || true
 	ip -n gwB xfrm state flush
