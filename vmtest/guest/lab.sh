@@ -204,6 +204,7 @@ adit_start() {
 #   peer_start           its daemon with that configuration, ready to answer
 #   peer_up              it calls: an SA for each family
 #   peer_down            it deletes the IKE SA with its children
+#   peer_rekey child|ike it replaces both children, or the IKE SA
 #   peer_ikes            the number of its IKE SAs
 #   peer_kill            it dies without a word, and what it had in the kernel goes with it, as in a power cut
 # --------------------------------------------------------------------------------------------------
@@ -243,6 +244,14 @@ peer_guard() {
 	END
 }
 
+xfrm_spis() { ip -n gwB xfrm state | grep -o 'spi 0x[0-9a-f]*' | sort -u; }
+# xfrm_renewed BEFORE: there are four SAs on both sides, and none that was among BEFORE's.
+xfrm_renewed() {
+	local now
+	now=$(xfrm_spis)
+	[ "$(wc -l <<<"$now")" = 4 ] && [ -z "$(comm -12 <(echo "$1") <(echo "$now"))" ] &&
+		[ "$(adit show sa --json | grep -o '"direction"' | wc -l)" = 4 ]
+}
 xfrm_gone() { ! ip -n gwB xfrm state | grep -q '^src'; }
 adit_gone() { adit show sa --json | grep -q '"sas":\[\]'; }
 
@@ -273,6 +282,26 @@ ping_lost() {
 	for family in 4 6; do
 		! ping_ok "$1" "$2" $family -W 1 || fail "a ping from $1 to $2, IPv$family, was answered"
 	done
+}
+# talk: an endless ping each way in each family, until talk_ends MOST: no more than so many were not answered.
+talk() {
+	local family
+	talk_pids=()
+	for family in 4 6; do
+		in_ lanA ping -q -i 0.2 -p "$CLEAR_HEX" "$(host_of B $family)" >/run/vm/talk-A$family.txt 2>&1 &
+		talk_pids+=($!)
+		in_ lanB ping -q -i 0.2 -p "$CLEAR_HEX" "$(host_of A $family)" >/run/vm/talk-B$family.txt 2>&1 &
+		talk_pids+=($!)
+	done
+}
+talk_ends() {
+	local sent lost
+	in_ lanA pkill -INT -x ping # it ends with its numbers; its PID here is that of a subshell
+	wait "${talk_pids[@]}" || true
+	read -r sent lost < <(awk '/transmitted/ { s += $1; l += $1 - $4 } END { print s + 0, l + 0 }' /run/vm/talk-*.txt)
+	say "$lost of $sent packets lost"
+	[ "$sent" -ge 40 ] || fail "hardly anybody talked"
+	[ "$lost" -le "$1" ] || fail "that is more than $1"
 }
 # transfer FROM TO 4|6: some hundred KiB by TCP, numbered so that what is out of place shows.
 transfer() {
