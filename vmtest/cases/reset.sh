@@ -3,20 +3,9 @@
 # wire: raw
 # Both LANs talk all the time, and both gateways are told to let nothing of it out in clear.
 adit_peer="dpd { idle 2s; interval 1s; retries 2 }"
-talk() { # an endless ping each way in each family
-	local family
-	for family in 4 6; do
-		in_ lanA ping -q -i 0.2 -p "$CLEAR_HEX" "$(host_of B $family)" >/dev/null 2>&1 &
-		in_ lanB ping -q -i 0.2 -p "$CLEAR_HEX" "$(host_of A $family)" >/dev/null 2>&1 &
-	done
-}
-spis() { ip -n gwB xfrm state | grep -o 'spi 0x[0-9a-f]*' | sort -u; }
-# renewed ROLE: new SAs, and only these: a pair for each family, on both sides; Adit's part was ROLE.
+# renewed ROLE: new SAs and only these, of one IKE SA in which Adit's part is ROLE.
 renewed() {
-	local now
-	now=$(spis)
-	[ "$(wc -l <<<"$now")" = 4 ] && [ -z "$(comm -12 <(echo "$before") <(echo "$now"))" ] &&
-		[ "$(adit show sa --json | grep -o '"direction"' | wc -l)" = 4 ] &&
+	xfrm_renewed "$before" &&
 		[ "$(adit show ike --json | grep -oE '"role":"[a-z]*"')" = "\"role\":\"$1\"" ] &&
 		[ "$(peer_ikes)" = 1 ]
 }
@@ -25,7 +14,7 @@ ends_up
 peer_guard
 adit up gwb
 pings_ok
-before=$(spis)
+before=$(xfrm_spis)
 talk
 sleep 1
 

@@ -18,7 +18,6 @@
 : "${adit_interface:=}"        # more keys of wire0's block
 : "${adit_peer:=}"             # more keys of the peer's block
 : "${adit_entry:=}"            # more keys of the policy's entries
-: "${outside_if:=wire0}"       # the interface the policy is on
 PSK="a key that only vmtest uses"
 BOXES="lanA gwA gwB lanB"
 
@@ -99,6 +98,7 @@ lab_wire() { # lab_wire BOX NIC OWN OTHER
 	ip link set "$2" netns "$1"
 	local outside
 	outside=$(lab_outside "$1" "$2")
+	[ "$1" = gwB ] || outside_if=$outside
 	lab_ip "$1" <<-END
 		link set $2 up
 		link set $outside up
@@ -109,7 +109,7 @@ lab_wire() { # lab_wire BOX NIC OWN OTHER
 	END
 }
 # lab_outside BOX NIC: makes the interface that BOX uses outside, and prints its name.  A case may define its
-# own (a VLAN, a bridge...), and says so to Adit in outside_if.
+# own: a VLAN, a bridge...
 lab_outside() { echo "$2"; }
 
 lab_pids() { for box in $BOXES; do ip netns pids "$box" 2>/dev/null; done; }
@@ -217,6 +217,15 @@ ends_up() {
 	adit_start
 }
 
+# adit_interface_is NAME KEY VALUE: as `adit show interface` tells it (xdp, tc, xsk, fast_path).
+adit_interface_is() {
+	says "\"name\":\"$1\",[^}]*\"$2\":\"$3\"" adit --json show interface
+}
+# tcx where the kernel has it, clsact where not; its symbols tell, and not its version.
+tc_of_kernel() {
+	if grep -qE ' (tcx_inc|tcx_prog_attach)$' /proc/kallsyms; then echo tcx; else echo clsact; fi
+}
+
 # The kernel's own view of what was negotiated: two SAs for each family, as asked for.
 xfrm_insist() {
 	local states
@@ -249,7 +258,7 @@ xfrm_spis() { ip -n gwB xfrm state | grep -o 'spi 0x[0-9a-f]*' | sort -u; }
 xfrm_renewed() {
 	local now
 	now=$(xfrm_spis)
-	[ "$(wc -l <<<"$now")" = 4 ] && [ -z "$(comm -12 <(echo "$1") <(echo "$now"))" ] &&
+	[ "$(wc -l <<<"$now")" = 4 ] && ! grep -qxF -e "$1" <<<"$now" &&
 		[ "$(adit show sa --json | grep -o '"direction"' | wc -l)" = 4 ]
 }
 xfrm_gone() { ! ip -n gwB xfrm state | grep -q '^src'; }
@@ -298,7 +307,7 @@ talk_ends() {
 	local sent lost
 	in_ lanA pkill -INT -x ping # it ends with its numbers; its PID here is that of a subshell
 	wait "${talk_pids[@]}" || true
-	read -r sent lost < <(awk '/transmitted/ { s += $1; l += $1 - $4 } END { print s + 0, l + 0 }' /run/vm/talk-*.txt)
+	read -r sent lost <<<"$(awk '/transmitted/ { s += $1; l += $1 - $4 } END { print s, l }' /run/vm/talk-*.txt)"
 	say "$lost of $sent packets lost"
 	[ "$sent" -ge 40 ] || fail "hardly anybody talked"
 	[ "$lost" -le "$1" ] || fail "that is more than $1"

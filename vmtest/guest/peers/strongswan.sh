@@ -66,6 +66,15 @@ peer_up() {
 	in_ gwB swanctl --initiate --child net6 --timeout 20
 }
 peer_down() { in_ gwB swanctl --terminate --ike gw --timeout 10; }
+peer_rekey() { # child|ike
+	case $1 in
+	child)
+		in_ gwB swanctl --rekey --child net4
+		in_ gwB swanctl --rekey --child net6
+		;;
+	ike) in_ gwB swanctl --rekey --ike gw ;;
+	esac
+}
 peer_ikes() { in_ gwB swanctl --list-sas | grep -c '^gw: '; }
 peer_kill() {
 	pkill -9 -x charon || true
