@@ -7,7 +7,8 @@
 # A connection has one pair of subnets here (more of them in one is a shorthand for several connections), and
 # connections between the same two gateways share their IKE SA.
 # updown: the script that sets routes; ours are there, and its dozen processes take seconds.
-# pfs: its default is yes, and then it refuses a CREATE_CHILD_SA request without a key exchange.
+# pfs: its default is yes, and then it refuses a CREATE_CHILD_SA request without a key exchange.  A case with
+# one says libreswan_conn="pfs=yes" and the group in libreswan_esp.
 # dnssec-enable: without it pluto looks for the root's key at every start.
 peer_conf() {
 	local more
@@ -67,6 +68,7 @@ peer_start() {
 	# It starts addconn, which adds what has auto=add and then has pluto listen, which reads the secrets last.
 	within 15 grep -q 'loading secrets' /run/vm/pluto.log
 }
+# What it has called once it calls again as soon as Adit deletes it: until peer_down it is to remain up.
 peer_up() {
 	whack --initiate --name net4
 	whack --initiate --name net6
@@ -77,6 +79,16 @@ peer_down() {
 	local conn
 	for conn in net6 net4 net6; do whack --terminate --name $conn; done
 }
+peer_rekey() { # child|ike
+	case $1 in
+	child)
+		whack --rekey-ipsec --name net4
+		whack --rekey-ipsec --name net6
+		;;
+	ike) whack --rekey-ike --name net4 ;;
+	esac
+}
+peer_ikes() { whack --showstates | grep -c 'established IKE SA'; }
 peer_kill() {
 	pkill -9 -x pluto || true
 	wait "$pluto_pid" || true # its ports are free then
