@@ -15,6 +15,7 @@
 : "${esn:=noesn}"              # esn | noesn
 : "${adit_ike:=encryption aes256gcm16; prf sha256; dh x25519}"
 : "${adit_esp:=encryption aes256gcm16}"
+: "${adit_nat:=}"              # the peer's nat-traversal, if it is not what esp says
 : "${adit_interface:=}"        # more keys of wire0's block
 : "${adit_peer:=}"             # more keys of the peer's block
 : "${adit_entry:=}"            # more keys of the policy's entries
@@ -112,21 +113,21 @@ lab_wire() { # lab_wire BOX NIC OWN OTHER
 # own: a VLAN, a bridge...
 lab_outside() { echo "$2"; }
 
-lab_pids() { for box in $BOXES; do ip netns pids "$box" 2>/dev/null; done; }
+lab_pids() { for box in /run/netns/*; do ip netns pids "${box##*/}" 2>/dev/null; done; }
 # Everything that a case may have left.
 lab_clean() {
 	local nic
 	kill -9 $(lab_pids) 2>/dev/null
 	[ ! -e /sys/fs/bpf/adit ] || in_ gwA /adit/aditd -i vm --unload # before its NIC leaves: tcx would go along
 	for nic in wire0 wire1; do # a namespace that goes away may take its time to give the NIC back
-		for box in gwA gwB; do
-			[ ! -e "/run/netns/$box" ] || ip -n "$box" link set "$nic" down netns 1 2>/dev/null
+		for box in /run/netns/gw*; do
+			[ ! -e "$box" ] || ip -n "${box##*/}" link set "$nic" down netns 1 2>/dev/null
 		done
 		ip link set "$nic" xdp off 2>/dev/null
 		tc qdisc del dev "$nic" clsact 2>/dev/null
 		ip link set "$nic" mtu 1500
 	done
-	for box in $BOXES; do [ ! -e "/run/netns/$box" ] || ip netns del "$box"; done
+	for box in /run/netns/*; do [ ! -e "$box" ] || ip netns del "${box##*/}"; done
 	rm -rf /run/adit /run/vm /sys/fs/bpf/adit /run/charon* /run/pluto /etc/swanctl/conf.d
 	mkdir -p /run/vm
 }
@@ -159,8 +160,8 @@ outside_of() { # outside_of A|B
 
 # The configuration of a case that does not bring its own.  Two entries: IPv4 and IPv6 inside.
 adit_conf() {
-	local nat=no
-	[ "$esp" = raw ] || nat=force
+	local nat=$adit_nat
+	[ -n "$nat" ] || nat=$([ "$esp" = raw ] && echo no || echo force)
 	cat <<END
 interface $outside_if { role outside; policy map1; $adit_interface }
 interface lan0 { role inside }
@@ -254,11 +255,11 @@ peer_guard() {
 }
 
 xfrm_spis() { ip -n gwB xfrm state | grep -o 'spi 0x[0-9a-f]*' | sort -u; }
-# xfrm_renewed BEFORE: there are four SAs on both sides, and none that was among BEFORE's.
+# xfrm_renewed BEFORE [LEFT]: there are four new SAs on both sides, and LEFT (0) of those that were there BEFORE.
 xfrm_renewed() {
 	local now
 	now=$(xfrm_spis)
-	[ "$(wc -l <<<"$now")" = 4 ] && ! grep -qxF -e "$1" <<<"$now" &&
+	[ "$(grep -cvxF -e "$1" <<<"$now")" = 4 ] && [ "$(grep -cxF -e "$1" <<<"$now")" = "${2:-0}" ] &&
 		[ "$(adit show sa --json | grep -o '"direction"' | wc -l)" = 4 ]
 }
 xfrm_gone() { ! ip -n gwB xfrm state | grep -q '^src'; }
