@@ -1,5 +1,5 @@
 # title: other algorithms, $suite ($peer); both call
-# variants: peer=strongswan suite=gcm128,cbc256,cbc128,cbc512,pfs
+# variants: peer=strongswan,libreswan suite=gcm128,cbc256,cbc128,cbc512,pfs
 # wire: raw
 # What Adit has, the peer in its own words, and what the peer's kernel says of each SA.
 case $suite in
@@ -8,6 +8,8 @@ gcm128)
 	adit_esp="encryption aes128gcm16"
 	strongswan_ike=aes128gcm16-prfsha384-ecp256
 	strongswan_esp=aes128gcm16
+	libreswan_ike=aes_gcm128-sha2_384-dh19
+	libreswan_esp=aes_gcm128
 	sa='aead rfc4106\(gcm\(aes\)\) 0x[0-9a-f]{40} 128'
 	;;
 cbc256)
@@ -15,6 +17,8 @@ cbc256)
 	adit_esp="encryption aes256; integrity sha256"
 	strongswan_ike=aes256-sha256-prfsha256-modp2048
 	strongswan_esp=aes256-sha256
+	libreswan_ike=aes256-sha2_256-dh14
+	libreswan_esp=aes256-sha2_256
 	sa='auth-trunc hmac\(sha256\) 0x[0-9a-f]{64} 128 enc cbc\(aes\) 0x[0-9a-f]{64}'
 	;;
 cbc128) # and the group is not the first that the caller tries
@@ -22,6 +26,8 @@ cbc128) # and the group is not the first that the caller tries
 	adit_esp="encryption aes128; integrity sha384"
 	strongswan_ike=aes128-sha384-prfsha384-ecp384
 	strongswan_esp=aes128-sha384
+	libreswan_ike=aes128-sha2_384-dh20
+	libreswan_esp=aes128-sha2_384
 	sa='auth-trunc hmac\(sha384\) 0x[0-9a-f]{96} 192 enc cbc\(aes\) 0x[0-9a-f]{32}'
 	;;
 cbc512)
@@ -29,11 +35,15 @@ cbc512)
 	adit_esp="encryption aes256; integrity sha512"
 	strongswan_ike=aes256-sha512-prfsha512-ecp384
 	strongswan_esp=aes256-sha512
+	libreswan_ike=aes256-sha2_512-dh20
+	libreswan_esp=aes256-sha2_512
 	sa='auth-trunc hmac\(sha512\) 0x[0-9a-f]{128} 256 enc cbc\(aes\) 0x[0-9a-f]{64}'
 	;;
 pfs) # the second child has a key exchange of its own
 	adit_entry="pfs ecp256"
 	strongswan_esp=aes256gcm16-ecp256
+	libreswan_esp='aes_gcm256;dh19'
+	libreswan_conn=pfs=yes
 	sa='aead rfc4106\(gcm\(aes\)\) 0x[0-9a-f]{72} 128'
 	;;
 esac

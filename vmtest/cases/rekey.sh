@@ -1,5 +1,5 @@
 # title: $who replaces the $what SA under traffic ($peer)
-# variants: peer=strongswan who=peer,adit what=child,ike
+# variants: peer=strongswan,libreswan who=peer,adit what=child,ike
 # wire: raw
 case $who-$what in
 adit-child) adit_esp="$adit_esp; lifetime 10s" ;;

@@ -218,7 +218,7 @@ ends_up() {
 	adit_start
 }
 
-# adit_interface_is NAME KEY VALUE: as `adit show interface` tells it (xdp, tc, xsk, fast_path).
+# adit_interface_is NAME KEY VALUE: as `adit show interface` tells it (xdp, tc, xsk: copy or zerocopy, fast_path).
 adit_interface_is() {
 	says "\"name\":\"$1\",[^}]*\"$2\":\"$3\"" adit --json show interface
 }
