@@ -1,0 +1,30 @@
+# title: virtio-net with several queues, native XDP, $sockets sockets
+# variants: sockets=copy,zerocopy
+# boot: queues
+# wire: raw
+# ci: all
+queues=$(ls -d /sys/class/net/wire0/queues/rx-* | wc -l)
+[ "$queues" -ge 2 ] || fail "wire0 has $queues receive queue"
+if [ $sockets = copy ]; then
+	adit_interface="zero-copy off"
+elif ! grep -q ' virtnet_xsk_xmit' /proc/kallsyms; then # transmission came last, in 6.13
+	skip "this kernel's virtio-net has no zero-copy"
+fi
+ends_up
+adit_interface_is wire0 xdp native
+adit_interface_is wire0 xsk $sockets
+adit_interface_is wire0 tc "$(tc_of_kernel)"
+adit up gwb
+xfrm_insist
+pings_ok
+transfer A B 4 200
+transfer B A 4 200
+transfer A B 6 200
+transfer B A 6 200
+
+# The device tells flows apart by their addresses and ports, and ESP has no ports: datagrams that no IKE daemon
+# can use, from many ports, come in by every queue.
+in_ gwB bash -c 'for n in {1..16}; do printf "not IKE" >/dev/udp/192.0.2.1/500; done'
+in_ gwA ethtool -S wire0 | grep -E 'rx(_queue_)?[0-9]+_xdp_packets' | tee /run/vm/queues.txt
+[ "$(grep -cv ': 0$' /run/vm/queues.txt)" = "$queues" ] || fail "not every queue of $queues had packets"
+ping_ok A B 4
