@@ -7,8 +7,8 @@ queues=$(ls -d /sys/class/net/wire0/queues/rx-* | wc -l)
 [ "$queues" -ge 2 ] || fail "wire0 has $queues receive queue"
 if [ $sockets = copy ]; then
 	adit_interface="zero-copy off"
-elif ! grep -q ' virtnet_xsk_xmit' /proc/kallsyms; then # transmission came last, in 6.13
-	skip "this kernel's virtio-net has no zero-copy"
+elif ! sort -VC <<<"6.13"$'\n'"$(uname -r)"; then
+	skip "virtio-net has zero-copy since Linux 6.13"
 fi
 ends_up
 adit_interface_is wire0 xdp native
