@@ -6,19 +6,16 @@
 
 # A connection has one pair of subnets here (more of them in one is a shorthand for several connections), and
 # connections between the same two gateways share their IKE SA.
-# updown: the script that sets routes; ours are there, and its dozen processes take seconds.
+# updown: the script that sets routes; ours are there, and its processes hold up every answer by a second.
 # pfs: its default is yes, and then it refuses a CREATE_CHILD_SA request without a key exchange.  A case with
 # one says libreswan_conn="pfs=yes" and the group in libreswan_esp.
-# dnssec-enable: without it pluto looks for the root's key at every start.
 peer_conf() {
-	local more
-	more=$(sed 's/^[[:space:]]*/\t/' <<<"$libreswan_conn")
+	local more=$'\t'${libreswan_conn//$'\n'/$'\n\t'} # what is not indented ends a section
 	cat <<END
 config setup
 	protostack=xfrm
 	logfile=/run/vm/pluto.log
 	secretsfile=/run/vm/ipsec.secrets
-	dnssec-enable=no
 
 conn gw
 	ikev2=yes
@@ -57,18 +54,17 @@ whack() { in_ gwB timeout 20 /usr/libexec/ipsec/whack "$@"; }
 # cases after this one.
 peer_start() {
 	local nss=/var/lib/ipsec/nss
-	mkdir -p /run/pluto $nss
+	mkdir -p $nss
 	[ -e $nss/cert9.db ] || certutil -N -d sql:$nss --empty-password
 	peer_conf >/run/vm/ipsec.conf
 	(umask 077 && echo "@gwb.test @gwa.test : PSK \"$PSK\"" >/run/vm/ipsec.secrets)
-	rm -f /run/pluto/pluto.pid # pluto refuses to start beside it
 	[ ! -e /run/vm/pluto.log ] || mv /run/vm/pluto.log /run/vm/pluto-before.log # or the line waited for is there already
 	in_ gwB /usr/libexec/ipsec/pluto --config /run/vm/ipsec.conf --nofork >/run/vm/pluto.out 2>&1 &
 	pluto_pid=$!
 	# It starts addconn, which adds what has auto=add and then has pluto listen, which reads the secrets last.
 	within 15 grep -q 'loading secrets' /run/vm/pluto.log
 }
-# What it has called once it calls again as soon as Adit deletes it: until peer_down it is to remain up.
+# From then on, and until peer_down, it calls again (for net4) when Adit deletes the IKE SA.
 peer_up() {
 	whack --initiate --name net4
 	whack --initiate --name net6
