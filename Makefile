@@ -5,6 +5,7 @@
 #   make demo       two gateways, a tunnel, real traffic  (PEER=strongswan for the other end)
 #   make test       every test there is; last line "N passed, N failed"
 #   make check      unit, conversation and BPF tests under ASan and UBSan
+#   make vmtest     programs and peers in guests with other kernels; make vmtest-table keeps the result in docs/
 #   make lint fuzz bench deps users install clean
 
 B       ?= build
@@ -24,6 +25,7 @@ DEPS_RUN   := iproute2 ethtool iperf3 iputils-ping tcpdump procps util-linux nft
 DEPS_TEST  := libcmocka-dev libclang-rt-14-dev python3 python3-pytest python3-scapy python3-cryptography tshark \
               strongswan-charon strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins \
               libstrongswan-standard-plugins
+DEPS_VM    := qemu-system-x86 kmod cpio binutils zstd debian-archive-keyring
 DEPS_LINT  := clang-format clang-tidy cppcheck
 
 HAVE_IPSEC_MB := $(if $(wildcard /usr/include/intel-ipsec-mb.h),1,)
@@ -61,7 +63,7 @@ libs_daemon := $(libs_worker) $(libs_ike) -lmnl
 
 PROGRAMS := $(B)/aditd $(B)/adit
 .DEFAULT_GOAL := all
-.PHONY: all deps users demo test check lint fuzz bench install clean tests format
+.PHONY: all deps users demo test check vmtest vmtest-table lint fuzz bench install clean tests format
 all: $(PROGRAMS)
 
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
@@ -134,7 +136,9 @@ UNIT_TESTS += $(tests_bpf)
 PYTEST_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard tests/*/test_*.py))))
 tests: all $(UNIT_TESTS)
 test: deps users tests
-	$(Q)$(PYTHON) tests/run --build $(B) $(UNIT_TESTS) $(PYTEST_FOLDERS) $(TEST_ARGS)
+	$(Q)$(PYTHON) tests/run --build $(B) $(UNIT_TESTS) $(PYTEST_FOLDERS) --suite "vmtest/run --ci --build $(B)" $(TEST_ARGS)
+vmtest vmtest-table: deps tests
+	$(Q)vmtest/run --build $(B) $(if $(filter vmtest-table,$@),--table docs/vmtest.md) $(VMTEST_ARGS)
 check:
 	$(Q)$(MAKE) --no-print-directory B=build/asan SAN=address,undefined check-run
 .PHONY: check-run
@@ -172,7 +176,8 @@ bench: deps users all $(B)/bench/xskfwd
 
 # Only what is missing is installed; with everything there nothing is asked of the network.
 deps:
-	$(Q)miss=$$(for p in $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST) $(if $(filter lint,$(MAKECMDGOALS)),$(DEPS_LINT)); do \
+	$(Q)miss=$$(for p in $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST) $(if $(filter test vmtest vmtest-table deps,$(MAKECMDGOALS)),$(DEPS_VM)) \
+	    $(if $(filter lint,$(MAKECMDGOALS)),$(DEPS_LINT)); do \
 	    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	if [ -n "$$miss" ]; then echo "installing:" $$miss; apt-get update -q && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$miss; fi

@@ -48,7 +48,7 @@ def _nics(wire):
             backend = f"tap,id=n{n},ifname=tap{n},script=no,downscript=no,queues={QUEUES}"
             # XDP wants a transmit queue for each CPU besides the ordinary ones.
             more = f",mq=on,vectors={2 * QUEUES + 2},iommu_platform=on,disable-legacy=on"
-        ret += ["-netdev", backend, "-device", f"virtio-net-pci,netdev=n{n},mac=52:54:00:ad:17:0{n}{more}"]
+        ret += ["-netdev", backend, "-device", f"virtio-net-pci,netdev=n{n},romfile=,mac=52:54:00:ad:17:0{n}{more}"]
     return ret
 
 

@@ -80,13 +80,22 @@ def _apt_options(where, sources=None):
     return [f"-o{k}={v}" for k, v in opts.items()]
 
 
-def _mirror(suite):
+@functools.cache
+def _update_lists():
+    """This machine's own lists, asked for once: a container comes without them."""
+    _run("package lists", ["apt-get", "-q", "update"])
+
+
+def _mirror(suite, again=True):
     """Where this machine's apt gets Debian from: the suites it is not set up with are asked for there as well."""
     label = "Debian-Security" if suite.endswith("-security") else "Debian"
     lines = _run("apt", ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)"]).splitlines()
     for line in lines:
         if line.startswith(label + " "):
             return line.split()[-1]
+    if again:
+        _update_lists()
+        return _mirror(suite, again=False)
     raise ImageError(f"no mirror for {suite} in this machine's apt sources (apt-get indextargets: no Label {label})")
 
 
@@ -311,7 +320,12 @@ def _resolve(sets):
     """Names of archives: of the packages that the sets name, and of what those depend on."""
     opts, named, rest = _apt_options(CACHE / "apt"), set(), set()
     for packages in sets:
-        plan = _run(f"packages {' '.join(packages)}", ["apt-get", *opts, *EMPTY_MACHINE, "-s", "install", *packages])
+        what, command = f"packages {' '.join(packages)}", ["apt-get", *opts, *EMPTY_MACHINE, "-s", "install", *packages]
+        try:
+            plan = _run(what, command)
+        except ImageError:
+            _update_lists()
+            plan = _run(what, command)
         for name, version, arch in re.findall(r"^Inst (\S+) \((\S+) .*\[(\w+)\]\)", plan, re.M):
             (named if name in packages else rest).add(f"{name}_{version.replace(':', '%3a')}_{arch}.deb")
     return named, rest - named
@@ -320,8 +334,12 @@ def _resolve(sets):
 def _build_root(sets, named, rest, out, say):
     apt = CACHE / "apt"
     for packages in sets:
-        _run(f"packages {' '.join(packages)}",
-             ["apt-get", *_apt_options(apt), *EMPTY_MACHINE, "-qq", "-y", "--download-only", "install", *packages])
+        command = ["apt-get", *_apt_options(apt), *EMPTY_MACHINE, "-qq", "-y", "--download-only", "install", *packages]
+        try:
+            _run(f"packages {' '.join(packages)}", command)
+        except ImageError:  # lists that are older than what the mirror still has
+            _update_lists()
+            _run(f"packages {' '.join(packages)}", command)
     with tempfile.TemporaryDirectory(dir=CACHE) as tmp:
         tree, pool = pathlib.Path(tmp) / "tree", pathlib.Path(tmp) / "pool"
         for t, debs in ((tree, named), (pool, rest)):
