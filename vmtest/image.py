@@ -357,12 +357,12 @@ def _build_root(sets, named, rest, out, say):
 
 # ---- the build --------------------------------------------------------------------------------------------------
 
-def make_build(build, out):
+def make_build(build, cases, out):
     """Programs, kernel-dependent tests, the guest's scripts and the cases, with the libraries they link here."""
     with tempfile.TemporaryDirectory(dir=CACHE) as tmp:
         tree = pathlib.Path(tmp)
-        for name in ("guest", "cases"):
-            shutil.copytree(HERE / name, tree / "vmtest" / name)
+        shutil.copytree(HERE / "guest", tree / "vmtest" / "guest")
+        shutil.copytree(cases, tree / "vmtest" / "cases")
         shutil.copytree(HERE / "guest" / "etc", tree / "etc", dirs_exist_ok=True)
         (tree / "init").symlink_to("vmtest/guest/init")
         for name in ("aditd", "adit", "bpf/adit.bpf.o"):

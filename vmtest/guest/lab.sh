@@ -51,6 +51,21 @@ says() {
 	grep -qE -e "$pattern" <<<"$out" || fail "'$*' does not say /$pattern/:"$'\n'"$out"
 }
 
+# programs_load OBJECT NUMBER: the verifier accepts all its programs, which are NUMBER at least.  libbpf prints
+# the verifier's log of one that is refused.
+programs_load() {
+	local status=0 pinned
+	/usr/sbin/bpftool prog loadall "$1" /sys/fs/bpf/load >/run/vm/verifier.txt 2>&1 || status=$?
+	if [ $status != 0 ]; then
+		grep -v '^; ' /run/vm/verifier.txt | tail -n 40
+		fail "bpftool prog loadall: $status"
+	fi
+	pinned=$(ls /sys/fs/bpf/load | tr '\n' ' ')
+	rm -r /sys/fs/bpf/load
+	[ "$(wc -w <<<"$pinned")" -ge "$2" ] || fail "only these were loaded: $pinned"
+	say "$pinned"
+}
+
 # ---- the network ---------------------------------------------------------------------------------
 
 in_() { nsenter --net="/run/netns/$1" "${@:2}"; }

@@ -1,0 +1,2 @@
+# wire: none
+ls /there/is/no/such/file

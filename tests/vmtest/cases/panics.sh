@@ -1,0 +1,2 @@
+# wire: none
+echo c >/proc/sysrq-trigger

@@ -1,0 +1,2 @@
+# wire: none
+say "this case is fine"

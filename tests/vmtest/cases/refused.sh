@@ -1,0 +1,2 @@
+# wire: none
+programs_load /vmtest/cases/refused.bpf.o 1

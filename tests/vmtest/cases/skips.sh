@@ -1,0 +1,2 @@
+# wire: none
+skip "there is nothing to do"

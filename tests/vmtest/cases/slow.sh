@@ -1,0 +1,3 @@
+# wire: none
+# limit: 2
+sleep 100

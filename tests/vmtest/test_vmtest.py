@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The harness itself: every way in which a case can go wrong is seen and shown, and nothing is left behind."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RUN = ROOT / "vmtest" / "run"
+BUILD = os.environ.get("ADIT_BUILD", str(ROOT / "build"))
+FLOOR = "6.1"
+
+
+@pytest.fixture(scope="module", name="cases")
+def _cases(tmp_path_factory):
+    """The cases of this test, with a program that the verifier refuses."""
+    folder = tmp_path_factory.mktemp("vmtest") / "cases"
+    shutil.copytree(ROOT / "tests/vmtest/cases", folder)
+    subprocess.run(["clang", "-O2", "-g", "-target", "bpf", "-I/usr/include/x86_64-linux-gnu", "-c",
+                    folder / "refused.bpf.c", "-o", folder / "refused.bpf.o"], check=True)
+    return folder
+
+
+def command(cases, *argv):
+    return [RUN, "--build", BUILD, "--cases", cases, "--out", cases.parent / "out", *argv]
+
+
+@pytest.fixture(scope="module", name="told")
+def _told(cases):
+    """One run of all of them: (exit status, {case: its lines}, the last line)."""
+    done = subprocess.run(command(cases, FLOOR), text=True, capture_output=True, timeout=300, check=False)
+    by_case, name = {}, None
+    for line in done.stdout.splitlines():
+        if m := re.match(rf"  (\w+) +{re.escape(FLOOR)} +(\w+)  ", line):
+            name = m[2]
+            by_case[name] = [m[1]]
+        elif line.startswith("          | ") and name:
+            by_case[name].append(line[12:])
+    assert by_case, done.stdout + done.stderr
+    return done.returncode, by_case, done.stdout.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("case, verdict, line", [
+    ("passes", "ok", None),
+    ("fails", "FAILED", r"failed: fails\.sh:2: ls /there/is/no/such/file"),
+    ("slow", "FAILED", r"not done within 2 s"),
+    ("leaks", "FAILED", r"on the wire: the clear text that the hosts send"),
+    ("leaks", "FAILED", r"192\.0\.2\.1\.\d+ > 192\.0\.2\.2\.9: UDP"),
+    ("leaks", "FAILED", r"0 ESP and 0 ESP-in-UDP packets; raw was wanted"),
+    ("warns", "FAILED", r"WARNING: CPU: 0 PID: 1 at net/core/imagined\.c:1"),
+    ("panics", "FAILED", r"Kernel panic - not syncing: sysrq triggered crash"),
+    ("refused", "FAILED", r"R1 invalid mem access|invalid access to packet"),
+    ("refused", "FAILED", r"-- END PROG LOAD LOG --"),
+    ("skips", "skipped", r"skipped: there is nothing to do"),
+])
+def test_is_seen_and_shown(told, case, verdict, line):
+    lines = told[1][case]
+    assert lines[0] == verdict
+    assert line is None or any(re.search(line, shown) for shown in lines[1:]), "\n".join(lines)
+
+
+def test_sum(told):
+    status, _, last = told
+    assert (status, last) == (1, "1 passed, 6 failed, 1 skipped")
+
+
+def test_artefacts(told, cases):
+    assert told
+    out = cases.parent / "out" / FLOOR
+    assert "fails.sh" in (out / "fails" / "output.txt").read_text()
+    assert "imagined" in (out / "warns" / "dmesg.txt").read_text()
+    assert "sysrq triggered crash" in (out / "panics" / "serial.txt").read_text()
+    assert b"this is clear text" in (out / "leaks" / "wire.pcap").read_bytes()
+
+
+def guests(cases):
+    """Processes that have this test's folder on their command line."""
+    ret = []
+    for proc in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"qemu-system" in (line := proc.read_bytes()) and bytes(cases.parent) in line:
+                ret.append(proc.parent.name)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return ret
+
+
+@pytest.mark.parametrize("signo, status", [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+def test_nothing_left_after(cases, signo, status):
+    before = set(pathlib.Path("/run/netns").glob("*")) if pathlib.Path("/run/netns").exists() else set()
+    (cases / "long.sh").write_text("# wire: none\n# boot: queues\nsleep 50\n")
+    with subprocess.Popen(command(cases, FLOOR, "long"), stdout=subprocess.PIPE, text=True) as runner:
+        line = runner.stdout.readline()
+        while line and "booted" not in line:
+            line = runner.stdout.readline()
+        assert guests(cases)
+        runner.send_signal(signo)
+        assert runner.wait(15) == status
+    (cases / "long.sh").unlink()
+    deadline = time.monotonic() + 5
+    while guests(cases) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert guests(cases) == []
+    assert (set(pathlib.Path("/run/netns").glob("*")) if pathlib.Path("/run/netns").exists() else set()) == before
+
+
+@pytest.mark.parametrize("argv, says", [
+    (("5.4",), r"no kernel '5\.4' in vmtest/kernels; there are 6\.1, "),
+    ((FLOOR, "nosuch"), r"no case 'nosuch' in "),
+    (("nothing.deb",), r"no file .*nothing\.deb"),
+])
+def test_a_wrong_name_is_told(cases, argv, says):
+    done = subprocess.run(command(cases, *argv), text=True, capture_output=True, timeout=30, check=False)
+    assert done.returncode == 2 and re.search(says, done.stderr), done.stderr
