@@ -83,7 +83,7 @@ class Guest:
                 "-M", "pc,usb=off,vmport=off", "-smp", "2", "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config",
                 "-display", "none", "-no-reboot", "-kernel", str(kernel.vmlinuz), "-initrd", str(self.initrd),
                 "-append", "console=ttyS0 loglevel=5 panic=-1 mitigations=off tsc=unstable nowatchdog "
-                           "rcupdate.rcu_cpu_stall_suppress=1 log_buf_len=4M random.trust_cpu=on",
+                           "rcupdate.rcu_cpu_stall_suppress=1 log_buf_len=4M random.trust_cpu=on cryptomgr.notests",
                 "-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console",
                 "-device", "virtio-serial-pci",
                 "-chardev", f"socket,id=report,fd={theirs.fileno()}", "-device", "virtserialport,chardev=report,name=adit.report",
