@@ -24,6 +24,6 @@ within 5 xfrm_gone
 within 5 adit_gone
 
 say "traffic calls"
-ping_ok A B 4 -c 8
-ping_ok A B 6 -c 8
+ping_any A B 4 -c 8
+ping_any A B 6 -c 8
 xfrm_insist
