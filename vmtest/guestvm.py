@@ -22,6 +22,8 @@ MEMORY_MIB = 1536
 CPU = "Westmere,+rdrand,-cx16"
 ALIVE_AFTER_LIMIT_S = 30  # a case is ended by the guest at its limit; after this the guest itself hangs
 
+ACCELS = {"kvm": "kvm", "tcg": "tcg,thread=multi"}
+
 # A wire is two NICs that see each other and nobody else.
 #   hub      inside qemu: one queue, needs no rights; frames of 1514 octets at most, like a cable
 #   queues   two multi-queue tap devices on a bridge, in a network namespace that ends with qemu; needs root
@@ -219,7 +221,7 @@ def choose_accel(kernel, root, build, folder):
     """kvm if a guest reaches user space with it, and about as soon as without; remembered until the next boot of
     this machine.  A device file and even a BIOS that runs prove nothing where virtualization is itself emulated."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return "tcg,thread=multi"
+        return ACCELS["tcg"]
     boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     known = image.CACHE / "accel"
     if known.exists() and known.read_text().split()[0] == boot:
@@ -229,6 +231,6 @@ def choose_accel(kernel, root, build, folder):
         with Guest(kernel, root, build, "hub", folder, "kvm") as guest:
             guest.wait_ready(10)
     except GuestLost:
-        accel = "tcg,thread=multi"
+        accel = ACCELS["tcg"]
     known.write_text(f"{boot} {accel}\n")
     return accel
