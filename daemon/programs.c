@@ -37,11 +37,11 @@ struct programs {
 	char dir[128];
 };
 
-static char libbpf_said[512]; /* its last warning, for the error message */
+static char libbpf_said[512]; /* its first warning, which names the program; what follows is a consequence */
 
 static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	if (level == LIBBPF_WARN)
+	if (level == LIBBPF_WARN && !*libbpf_said)
 		vsnprintf(libbpf_said, sizeof(libbpf_said), fmt, ap);
 	return 0;
 }
@@ -65,17 +65,20 @@ static int make_dir(const char *path)
 	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
 }
 
-static void remove_pins(const char *dir)
+/* How many there were. */
+static unsigned remove_pins(const char *dir)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
+	unsigned n = 0;
 
 	if (!d)
-		return;
+		return 0;
 	while ((e = readdir(d)))
-		if (e->d_name[0] != '.')
-			unlinkat(dirfd(d), e->d_name, 0);
+		if (e->d_name[0] != '.' && unlinkat(dirfd(d), e->d_name, 0) == 0)
+			n++;
 	closedir(d);
+	return n;
 }
 
 static int set_pin_paths(struct programs *p)
@@ -170,11 +173,10 @@ int programs_load(const char *instance, char *why, size_t why_size, struct progr
 		err = make_dir(p->dir);
 	if (!err)
 		err = load_once(p, NULL, 0);
-	if (err == -EINVAL) {
-		/* Pinned maps of another version: programs still attached keep theirs until they are
-		 * replaced. */
+	/* Pinned maps of another version: programs still attached keep theirs until they are replaced. */
+	if (err == -EINVAL && remove_pins(p->dir)) {
 		log_warn("maps pinned in %s have another layout and are made anew", p->dir);
-		remove_pins(p->dir);
+		libbpf_said[0] = '\0';
 		err = load_once(p, NULL, 0);
 	}
 	if (err) {
