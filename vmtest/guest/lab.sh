@@ -57,7 +57,7 @@ programs_load() {
 	local status=0 pinned
 	/usr/sbin/bpftool prog loadall "$1" /sys/fs/bpf/load >/run/vm/verifier.txt 2>&1 || status=$?
 	if [ $status != 0 ]; then
-		grep -v '^; ' /run/vm/verifier.txt | tail -n 40
+		grep -v '^; ' /run/vm/verifier.txt | tail -n 60
 		fail "bpftool prog loadall: $status"
 	fi
 	pinned=$(ls /sys/fs/bpf/load | tr '\n' ' ')
