@@ -32,7 +32,8 @@ static int setup(void **state)
 	(void)state;
 	ready = geteuid() == 0 && unshare(CLONE_NEWNET) == 0 &&
 		system("ip link add va type veth peer name vb && ip link add vc type veth peer name vd &&"
-		       "for i in va vb vc vd; do ip link set $i up addrgenmode none; done") == 0;
+		       "for i in va vb vc vd; do ip link set $i addrgenmode none && ip link set $i up; "
+		       "done") == 0;
 	return 0;
 }
 
