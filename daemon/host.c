@@ -687,6 +687,7 @@ static int attach_tc(struct host *h, struct port *p)
 		err = programs_attach_tc(h->programs, PROGRAM_INGRESS, p->link.ifindex, &mode);
 	if (err) {
 		say_not_attached(h, p->link.name, "TC", err);
+		p->tc_attached = false;
 		return err;
 	}
 	if (!p->tc_attached || p->tc != mode)
@@ -713,18 +714,23 @@ int host_attach(struct host *h)
 {
 	bool native;
 	unsigned i;
-	int err;
+	int err, now;
 
 	/* Inside out: what takes packets over comes before what sends them there. */
 	err = programs_attach_xdp(h->programs, PROGRAM_INTERNAL, h->devices[FAR_SLOT].link.ifindex,
 				  XDP_MODE_NATIVE, &native);
 	if (err)
 		say_not_attached(h, h->devices[FAR_SLOT].link.name, "XDP", err);
-	for (i = 0; i < h->n_ports && !err; i++)
-		if (h->ports[i].conf->role == CONF_OUTSIDE)
-			err = attach_tc(h, &h->ports[i]);
-	for (i = FIRST_SLOT; i < h->n_devices && !err; i++)
-		err = attach_device(h, &h->devices[i]);
+	/* At the start the first failure ends it.  Later one device in trouble must not keep the guard from others. */
+	for (i = 0; i < h->n_ports && (!err || h->attached); i++)
+		if (h->ports[i].conf->role == CONF_OUTSIDE) {
+			now = attach_tc(h, &h->ports[i]);
+			err = err ? err : now;
+		}
+	for (i = FIRST_SLOT; i < h->n_devices && (!err || h->attached); i++) {
+		now = attach_device(h, &h->devices[i]);
+		err = err ? err : now;
+	}
 	if (!err) {
 		h->attached = true;
 		tell_readers(h);

@@ -65,20 +65,30 @@ static int make_dir(const char *path)
 	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
 }
 
-/* How many there were. */
-static unsigned remove_pins(const char *dir)
+static bool has_pins(const char *dir)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
-	unsigned n = 0;
+	bool any = false;
+
+	while (d && !any && (e = readdir(d)))
+		any = e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	return any;
+}
+
+static void remove_pins(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
 
 	if (!d)
-		return 0;
+		return;
 	while ((e = readdir(d)))
-		if (e->d_name[0] != '.' && unlinkat(dirfd(d), e->d_name, 0) == 0)
-			n++;
+		if (e->d_name[0] != '.')
+			unlinkat(dirfd(d), e->d_name, 0);
 	closedir(d);
-	return n;
 }
 
 static int set_pin_paths(struct programs *p)
@@ -156,6 +166,34 @@ static int load_once(struct programs *p, const struct programs *of, enum program
 	return err;
 }
 
+/* Pinned maps may be those of a version with another layout.  Programs still attached keep theirs until they are
+ * replaced, and if the kernel refuses for another reason, the pins stand as they stood: --unload needs them. */
+static int load_over(struct programs *p)
+{
+	char aside[sizeof(p->dir) + 8];
+	int err;
+
+	snprintf(aside, sizeof(aside), "%s.old", p->dir);
+	remove_pins(aside);
+	rmdir(aside);
+	if (rename(p->dir, aside))
+		return -errno;
+	libbpf_said[0] = '\0';
+	err = make_dir(p->dir);
+	if (!err)
+		err = load_once(p, NULL, 0);
+	if (err) {
+		remove_pins(p->dir);
+		rmdir(p->dir);
+		rename(aside, p->dir);
+		return err;
+	}
+	log_warn("maps pinned in %s had another layout and were made anew", p->dir);
+	remove_pins(aside);
+	rmdir(aside);
+	return 0;
+}
+
 int programs_load(const char *instance, char *why, size_t why_size, struct programs **ret)
 {
 	struct programs *p = calloc(1, sizeof(*p));
@@ -173,12 +211,8 @@ int programs_load(const char *instance, char *why, size_t why_size, struct progr
 		err = make_dir(p->dir);
 	if (!err)
 		err = load_once(p, NULL, 0);
-	/* Pinned maps of another version: programs still attached keep theirs until they are replaced. */
-	if (err == -EINVAL && remove_pins(p->dir)) {
-		log_warn("maps pinned in %s have another layout and are made anew", p->dir);
-		libbpf_said[0] = '\0';
-		err = load_once(p, NULL, 0);
-	}
+	if (err == -EINVAL && has_pins(p->dir))
+		err = load_over(p);
 	if (err) {
 		libbpf_said[strcspn(libbpf_said, "\n")] = '\0';
 		snprintf(why, why_size, "%s%s%s", strerror(-err), *libbpf_said ? ": " : "", libbpf_said);
@@ -457,6 +491,7 @@ static int attach_first(int fd, enum program which, __u32 ifindex, const struct 
 {
 	LIBBPF_OPTS(bpf_prog_attach_opts, opts, .flags = TCX_BEFORE);
 	int old = -1, err;
+	__u32 id;
 
 	if (now->n && is_ours(now->ids[0])) {
 		old = bpf_prog_get_fd_by_id(now->ids[0]);
@@ -467,8 +502,9 @@ static int attach_first(int fd, enum program which, __u32 ifindex, const struct 
 	if (old >= 0)
 		close(old);
 	/* What is left of ours further back goes only now: no moment without a guard. */
-	if (!err)
-		detach_tcx(which, ifindex, program_id(fd));
+	id = program_id(fd);
+	if (!err && id)
+		detach_tcx(which, ifindex, id);
 	return err;
 }
 
