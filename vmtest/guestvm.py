@@ -85,7 +85,7 @@ class Guest:
                 "-M", "pc,usb=off,vmport=off", "-smp", "2", "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config",
                 "-display", "none", "-no-reboot", "-kernel", str(kernel.vmlinuz), "-initrd", str(self.initrd),
                 "-append", "console=ttyS0 loglevel=5 panic=-1 mitigations=off tsc=unstable nowatchdog "
-                           "rcupdate.rcu_cpu_stall_suppress=1 log_buf_len=4M random.trust_cpu=on cryptomgr.notests",
+                           "unknown_nmi_panic rcupdate.rcu_cpu_stall_suppress=1 log_buf_len=4M random.trust_cpu=on cryptomgr.notests",
                 "-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console",
                 "-device", "virtio-serial-pci",
                 "-chardev", f"socket,id=report,fd={theirs.fileno()}", "-device", "virtserialport,chardev=report,name=adit.report",
@@ -102,8 +102,9 @@ class Guest:
         return self
 
     def __exit__(self, *_):
-        if self.capture and not isinstance(self.capture, str):
+        if self.capture and self.capture != "wire":
             self.capture.kill()
+            self.capture.wait()
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -111,11 +112,20 @@ class Guest:
         self.qmp.close()
         self.initrd.unlink(missing_ok=True)
 
+    def _last_words(self):
+        """Makes a kernel that hangs say where: it panics at this interrupt, with a call trace on the console."""
+        try:
+            self._command("inject-nmi")
+            self.process.wait(3)
+        except (GuestLost, OSError, subprocess.TimeoutExpired):
+            pass
+
     # ---- the report port
 
     def _receive(self, until, what):
         left = until - time.monotonic()
         if left <= 0 or not select.select([self.report], [], [], left)[0]:
+            self._last_words()
             raise GuestLost(f"the guest hangs: {what}")
         octets = self.report.recv(1 << 16)
         if not octets:
@@ -154,10 +164,13 @@ class Guest:
             if len(line) != 3 or line[0] != "end":
                 raise GuestLost(f"the guest said {' '.join(line)!r} after {what}")
             artefacts = self._octets(int(line[2]), ALIVE_AFTER_LIMIT_S, what)
-            with tarfile.open(fileobj=io.BytesIO(artefacts)) as tar:
+            with tarfile.open(fileobj=io.BytesIO(artefacts), mode="r:") as tar:
                 for member in tar:
-                    if member.isfile():  # and nothing else: it is our own guest, but it runs what is being tested
-                        (folder / pathlib.PurePath(member.name).name).write_bytes(tar.extractfile(member).read())
+                    # Plain files with a new name and nothing else: it is our own guest, but it runs what is tested,
+                    # and must not replace the capture that it is judged by.
+                    to = folder / pathlib.PurePath(member.name).name
+                    if member.isfile() and not to.exists():
+                        to.write_bytes(tar.extractfile(member).read())
             return int(line[1])
         finally:
             self._stop_capture()
@@ -166,10 +179,10 @@ class Guest:
                 (folder / "serial.txt").write_bytes(f.read())
 
     def power_off(self):
-        self.report.sendall(b"off\n")
         try:
+            self.report.sendall(b"off\n")
             self.process.wait(10)
-        except subprocess.TimeoutExpired:
+        except (OSError, subprocess.TimeoutExpired):
             pass
 
     # ---- the wire
@@ -198,8 +211,8 @@ class Guest:
                                            "maxlen": 65536})
             self.capture = "wire"
             return
-        self.capture = subprocess.Popen(["nsenter", f"--net=/proc/{self.process.pid}/ns/net", "tcpdump", "-i", "tap0", "-U",
-                                         "-s0", "-w", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        self.capture = subprocess.Popen(["nsenter", f"--net=/proc/{self.process.pid}/ns/net", "tcpdump", "-Z", "root", "-i", "tap0", "-U",
+                                         "-B", "32768", "-s0", "-w", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                         preexec_fn=_die_with_parent)
         if b"listening" not in self.capture.stderr.readline():
             raise GuestLost("tcpdump does not start")
@@ -212,8 +225,12 @@ class Guest:
                 pass  # qemu is gone, and closed the file
         elif self.capture:
             self.capture.send_signal(signal.SIGINT)
+            said = self.capture.stderr.read().decode(errors="replace")
             self.capture.wait()
             self.capture.stderr.close()
+            if "\n0 packets dropped by kernel" not in said:
+                self.capture = None
+                raise GuestLost(f"the capture is not whole: {said}")
         self.capture = None
 
 

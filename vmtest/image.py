@@ -30,7 +30,7 @@ MODULES = ("net", "crypto", "lib", "arch/x86/crypto", "drivers/net", "drivers/vi
            "drivers/char/virtio_console.ko")
 NOT_MODULES = re.compile(r"/(wireless|usb|can|phy|pcs|mdio|dsa|hamradio|arcnet|fddi|wwan|wan|hyperv|ieee802154|mac802154|"
                          r"bluetooth|mac80211|ceph|sunrpc|rds|tipc|openvswitch|batman-adv|9p|nfc|smc|sctp|atm|appletalk|"
-                         r"rxrpc|dccp|ax25|rose|netrom|6lowpan|drivers/net/ethernet/(?!intel/e1000))(/|\.ko)")
+                         r"rxrpc|dccp|ax25|rose|netrom|6lowpan)(/|\.ko)|drivers/net/ethernet/(?!intel/e1000)")
 NOT_ROOT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian",
             "usr/share/bash-completion", "usr/share/bug", "usr/share/gcc", "usr/lib/systemd", "lib/systemd", "etc/init.d",
             "usr/share/apport", "var/cache")
@@ -53,6 +53,8 @@ def _alone():
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in CACHE.glob("tmp*"):  # of one that was killed
+            shutil.rmtree(left)
         yield
 
 
@@ -154,7 +156,7 @@ class Kernel:
 
     def _is_fresh(self):
         stamp = self.dir / "origin"
-        wanted = f"{self.suites} {self.package} {hashlib.sha256(repr((MODULES, NOT_MODULES)).encode()).hexdigest()}"
+        wanted = f"{self.suites} {self.package} {hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()}"
         if not stamp.exists() or stamp.read_text() != wanted:
             return False, wanted
         if self.suites == "file":
@@ -176,6 +178,7 @@ class Kernel:
                     raise
                 say(f"kernel {self.name}: using {self.release} of the cache: {err}")
                 return
+            (self.dir / "origin").unlink(missing_ok=True)  # until all of it is there
             self._unpack(debs)
             for deb in self.dir.glob("*.deb"):
                 deb.unlink()
@@ -194,9 +197,10 @@ class Kernel:
             whole = next(tree.iterdir())
             release = whole.name
             kept = tmp / "root" / "usr/lib/modules" / release
+            kept.mkdir(parents=True)
             for folder in MODULES:
                 for ko in _below(whole / "kernel", folder):
-                    if not NOT_MODULES.search(str(ko)):
+                    if not NOT_MODULES.search(f"/{ko.relative_to(whole)}"):
                         _copy_module(ko, kept / ko.relative_to(whole))
             for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
                 shutil.copy(whole / name, kept / name)
@@ -238,8 +242,10 @@ def kernels():
     return ret
 
 
-# apt resolves as if nothing were installed: what this machine has plays no part.
-EMPTY_MACHINE = ("-oDir::State::status=/dev/null", "-oAPT::Install-Recommends=false")
+def _empty_machine(where):
+    """apt resolves as if nothing were installed: what this machine has plays no part."""
+    (where / "status").touch()
+    return [f"-oDir::State::status={where}/status", "-oAPT::Install-Recommends=false"]
 
 
 # ---- the root file system ------------------------------------------------------------------------------------
@@ -305,14 +311,21 @@ def make_root(refresh=False, say=print):
     recipe = hashlib.sha256((HERE / "packages").read_bytes() + pathlib.Path(__file__).read_bytes()).hexdigest()
     out, stamp = CACHE / "root.cpio", CACHE / "root.recipe"
     with _alone():
-        if stamp.exists() and stamp.read_text().split()[0] == recipe and not refresh and \
+        if stamp.exists() and stamp.read_text().split()[:1] == [recipe] and not refresh and \
                 time.time() - stamp.stat().st_mtime < MAX_AGE_S:
             return out
-        named, rest = _resolve(sets)
-        versions = hashlib.sha256(" ".join(sorted(named | rest)).encode()).hexdigest()
-        if not stamp.exists() or stamp.read_text().split() != [recipe, versions]:
-            _build_root(sets, named, rest, out, say)
-        stamp.write_text(f"{recipe} {versions}\n")
+        try:
+            if refresh:
+                _update_lists()
+            named, rest = _resolve(sets)
+            versions = hashlib.sha256(" ".join(sorted(named | rest)).encode()).hexdigest()
+            if not stamp.exists() or stamp.read_text().split() != [recipe, versions]:
+                _build_root(sets, named, rest, out, say)
+            stamp.write_text(f"{recipe} {versions}\n")
+        except ImageError as err:
+            if not stamp.exists() or stamp.read_text().split()[:1] != [recipe]:
+                raise
+            say(f"guest: using the root of the cache: {err}")
         return out
 
 
@@ -320,7 +333,7 @@ def _resolve(sets):
     """Names of archives: of the packages that the sets name, and of what those depend on."""
     opts, named, rest = _apt_options(CACHE / "apt"), set(), set()
     for packages in sets:
-        what, command = f"packages {' '.join(packages)}", ["apt-get", *opts, *EMPTY_MACHINE, "-s", "install", *packages]
+        what, command = f"packages {' '.join(packages)}", ["apt-get", *opts, *_empty_machine(CACHE / "apt"), "-s", "install", *packages]
         try:
             plan = _run(what, command)
         except ImageError:
@@ -334,7 +347,7 @@ def _resolve(sets):
 def _build_root(sets, named, rest, out, say):
     apt = CACHE / "apt"
     for packages in sets:
-        command = ["apt-get", *_apt_options(apt), *EMPTY_MACHINE, "-qq", "-y", "--download-only", "install", *packages]
+        command = ["apt-get", *_apt_options(apt), *_empty_machine(CACHE / "apt"), "-qq", "-y", "--download-only", "install", *packages]
         try:
             _run(f"packages {' '.join(packages)}", command)
         except ImageError:  # lists that are older than what the mirror still has
@@ -359,7 +372,7 @@ def _build_root(sets, named, rest, out, say):
 
 def make_build(build, cases, out):
     """Programs, kernel-dependent tests, the guest's scripts and the cases, with the libraries they link here."""
-    with tempfile.TemporaryDirectory(dir=CACHE) as tmp:
+    with tempfile.TemporaryDirectory(dir=out.parent) as tmp:
         tree = pathlib.Path(tmp)
         shutil.copytree(HERE / "guest", tree / "vmtest" / "guest")
         shutil.copytree(cases, tree / "vmtest" / "cases")

@@ -46,3 +46,4 @@ adit)
 esac
 within 15 renewed $role
 pings_ok
+talk_ends 100000 # what was lost is not the question; that they talked is

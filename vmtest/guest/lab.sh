@@ -227,7 +227,10 @@ adit_start() {
 
 # Both ends running.  Nobody has called yet.
 ends_up() {
+	local own # the case's own configuration prevails
+	own=$(declare -f peer_conf || true)
 	. "/vmtest/guest/peers/$peer.sh"
+	eval "$own"
 	lab_up
 	peer_start
 	adit_start
@@ -277,7 +280,11 @@ xfrm_renewed() {
 	[ "$(grep -cvxF -e "$1" <<<"$now")" = 4 ] && [ "$(grep -cxF -e "$1" <<<"$now")" = "${2:-0}" ] &&
 		[ "$(adit show sa --json | grep -o '"direction"' | wc -l)" = 4 ]
 }
-xfrm_gone() { ! ip -n gwB xfrm state | grep -q '^src'; }
+# Not with grep -q behind a pipe: it leaves at the first line, and ip's death by that would be taken for "gone".
+xfrm_gone() {
+	local states
+	states=$(ip -n gwB xfrm state) && [ -z "$states" ]
+}
 adit_gone() { adit show sa --json | grep -q '"sas":\[\]'; }
 
 # ---- traffic -------------------------------------------------------------------------------------
@@ -308,9 +315,11 @@ pings_ok() {
 }
 # ping_lost FROM TO: not one is answered, in neither family.
 ping_lost() {
-	local family
+	local family status
 	for family in 4 6; do
-		! ping_any "$1" "$2" $family -W 1 || fail "a ping from $1 to $2, IPv$family, was answered"
+		status=0
+		ping_any "$1" "$2" $family -W 1 || status=$?
+		[ $status = 1 ] || fail "a ping from $1 to $2, IPv$family, was answered, or could not be sent: $status"
 	done
 }
 # talk: an endless ping each way in each family, until talk_ends MOST: no more than so many were not answered.
@@ -325,12 +334,14 @@ talk() {
 	done
 }
 talk_ends() {
-	local sent lost
+	local sent lost file
 	in_ lanA pkill -INT -x ping # it ends with its numbers; its PID here is that of a subshell
 	wait "${talk_pids[@]}" || true
 	read -r sent lost <<<"$(awk '/transmitted/ { s += $1; l += $1 - $4 } END { print s, l }' /run/vm/talk-*.txt)"
 	say "$lost of $sent packets lost"
-	[ "$sent" -ge 40 ] || fail "hardly anybody talked"
+	for file in /run/vm/talk-*.txt; do
+		[ "$(awk '/transmitted/ { print $1 }' "$file")" -ge 10 ] || fail "hardly anybody talked: $(<"$file")"
+	done
 	[ "$lost" -le "$1" ] || fail "that is more than $1"
 }
 # transfer FROM TO 4|6: some hundred KiB by TCP, numbered so that what is out of place shows.
