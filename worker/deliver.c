@@ -157,6 +157,8 @@ enum adit_reason deliver_route(struct deliver *d, struct frame *f, struct inner 
 		*slot = hop->slot;
 		return ADIT_OPENED_FAST;
 	}
+	if (in->len > d->ports[d->kernel_slot].mtu)
+		return ADIT_DROP_TOO_LONG;
 	eth = frame_push(f, ETHERNET);
 	memcpy(eth, d->ports[d->again_slot].mac, 6);
 	memcpy(eth + 6, d->ports[d->kernel_slot].mac, 6);

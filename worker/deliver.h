@@ -33,7 +33,8 @@ void deliver_free(struct deliver *d);
 void deliver_look(struct deliver *d);
 
 /* f starts with the inner packet and has 18 octets of room in front at least.  Writes the link header and
- * says where to send it: ADIT_OPENED_FAST, ADIT_OPENED_KERNEL. */
+ * says where to send it: ADIT_OPENED_FAST, ADIT_OPENED_KERNEL; or ADIT_DROP_TOO_LONG, when the internal pair
+ * would lose it without a word. */
 enum adit_reason deliver_route(struct deliver *d, struct frame *f, struct inner *in, uint64_t now_ns,
 			       uint32_t *slot);
 

@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 
-#define BATCH 256
+#define BATCH	  256
+#define WAIT_MOST 2 /* fds that wait looks at */
 
 struct io {
 	uint32_t (*sources)(void *self); /* how many there are to receive from */
@@ -19,8 +20,8 @@ struct io {
 	bool (*get)(void *self, struct frame *ret);
 	/* Once per round: tell the kernel what there is to send, take back what it has done with. */
 	void (*kick)(void *self);
-	/* Sleep until there is something to receive or fd can be read; -1 sleeps without an end. */
-	void (*wait)(void *self, int fd, int timeout_ms);
+	/* Sleep until there is something to receive or one of n fds can be read; -1 sleeps without an end. */
+	void (*wait)(void *self, const int *fds, uint32_t n, int timeout_ms);
 };
 
 #endif

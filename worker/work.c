@@ -197,7 +197,10 @@ static void open_one(struct work *w, struct frame *f, const struct adit_note *no
 	}
 	lifetime(w, sa, sa->stats->packets);
 	why = deliver_route(w->deliver, f, &opened.inner, w->now_ns, &slot);
-	leave(w, f, slot, why);
+	if (why == ADIT_DROP_TOO_LONG)
+		drop(w, f, why);
+	else
+		leave(w, f, slot, why);
 }
 
 static void hold_one(struct work *w, struct frame *f, const struct adit_note *note)
@@ -271,6 +274,67 @@ uint32_t work_round(struct work *w, uint64_t now_ns)
 	}
 	w->io->kick(w->io_self);
 	return all;
+}
+
+/* Without a free frame what is there is read all the same, and dropped: its descriptor would wake us for ever. */
+static int next_at_door(struct work *w, struct frame *f)
+{
+	uint8_t nowhere[sizeof(struct adit_note)];
+	int len;
+
+	if (w->io->get(w->io_self, f)) {
+		len = w->door.next(w->door.self, f->data - sizeof(struct adit_note),
+				   f->room + sizeof(struct adit_note));
+		if (len <= 0)
+			w->io->drop(w->io_self, f, 1);
+		return len;
+	}
+	f->data = NULL;
+	len = w->door.next(w->door.self, nowhere, sizeof(nowhere));
+	if (len > 0)
+		w->reasons[ADIT_DROP_NO_FRAME]++;
+	return len;
+}
+
+/* Nothing but OPEN: ike has no say in what is sealed or sent. */
+static void take_at_door(struct work *w, struct frame *f, uint32_t len)
+{
+	struct adit_note note;
+
+	if (len < sizeof(note)) {
+		drop(w, f, ADIT_DROP_NO_NOTE);
+		return;
+	}
+	len -= sizeof(note);
+	if (len > f->room) {
+		drop(w, f, ADIT_DROP_TOO_LONG);
+		return;
+	}
+	f->len = len;
+	note = frame_note(f);
+	if (note.magic != ADIT_NOTE_MAGIC || note.kind != ADIT_NOTE_OPEN)
+		drop(w, f, ADIT_DROP_NO_NOTE);
+	else
+		open_one(w, f, &note);
+}
+
+uint32_t work_door(struct work *w, uint64_t now_ns)
+{
+	struct frame f;
+	uint32_t n;
+	int len;
+
+	w->now_ns = now_ns;
+	w->commands_fresh = false;
+	deliver_look(w->deliver);
+	for (n = 0; n < BATCH && (len = next_at_door(w, &f)) > 0; n++)
+		if (f.data)
+			take_at_door(w, &f, (uint32_t)len);
+	if (n) {
+		flush(w);
+		w->io->kick(w->io_self);
+	}
+	return n;
 }
 
 static void let_go(struct work *w, uint32_t n, const struct frame *f, enum adit_reason why)

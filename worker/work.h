@@ -19,6 +19,14 @@ struct commands {
 	void *self;
 };
 
+/* ESP that came to sockets of ike and not to a ring: fragments that the kernel put together, ports without XDP. */
+struct door {
+	/* The next note and ESP packet as they would stand in a frame, as far as there is room.  Octets of both,
+	 * also of what did not fit; -EAGAIN: none now. */
+	int (*next)(void *self, uint8_t *ret, uint32_t room);
+	void *self;
+};
+
 /* Frames on their way to one port, and what each will be counted as once it is queued there. */
 struct leaving {
 	struct frame frame[BATCH];
@@ -31,6 +39,7 @@ struct work {
 	void *io_self;
 	struct events events;
 	struct commands commands;
+	struct door door;
 	struct sad *sad;
 	struct hold *hold;
 	struct deliver *deliver;
@@ -48,6 +57,8 @@ struct work {
 uint32_t work_round(struct work *w, uint64_t now_ns);
 /* All commands that are there. */
 void work_commands(struct work *w);
+/* What came to the door, a batch at most; how many there were.  Call after work_commands. */
+uint32_t work_door(struct work *w, uint64_t now_ns);
 /* What waited too long goes; call some times per second while something waits. */
 void work_tick(struct work *w, uint64_t now_ns);
 

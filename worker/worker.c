@@ -23,7 +23,7 @@
 
 static const struct confine_call calls[] = {
 	{.name = "sendto"	 }, /* AF_XDP: send what is in the TX ring; events to ike */
-	{.name = "recvfrom"	   }, /* AF_XDP: wake a sleeping driver; commands from ike */
+	{.name = "recvfrom"	   }, /* AF_XDP: wake a sleeping driver; commands and ESP from ike */
 	{.name = "poll"	       }, /* sleep */
 	{.name = "ppoll"	}, /* the same where poll is not a system call */
 	{.name = "clock_gettime"}, /* where the vDSO has to fall back */
@@ -51,7 +51,7 @@ struct worker {
 	struct xsk_io *xsk;
 	uint64_t *reasons;
 	struct adit_sa_stats *stats;
-	int command_fd;
+	int command_fd, door_fd;
 	int fib_fd;
 };
 
@@ -83,6 +83,18 @@ static int next_command(void *self, union adit_msg *ret)
 	return (int)n;
 }
 
+/* MSG_TRUNC: the length of all of it. */
+static int next_at_door(void *self, uint8_t *ret, uint32_t room)
+{
+	const struct worker *w = self;
+	ssize_t n;
+
+	do
+		n = recv(w->door_fd, ret, room, MSG_DONTWAIT | MSG_TRUNC);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -EAGAIN : (int)n;
+}
+
 static int map_array(int fd, size_t size, void **ret)
 {
 	*ret = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -99,10 +111,12 @@ static int build(struct worker *w, const struct worker_setup *s)
 	int err;
 
 	w->command_fd = s->command_fd;
+	w->door_fd = s->door_fd;
 	w->fib_fd = s->fib_fd;
 	k->io = &xsk_io_row;
 	k->events = (struct events){.tell = tell_ike, .self = w};
 	k->commands = (struct commands){.next = next_command, .self = w};
+	k->door = (struct door){.next = next_at_door, .self = w};
 	k->again_slot = s->again_slot;
 
 	err = engines_prefer(s->engine);
@@ -175,11 +189,21 @@ static int confine(const char *user)
 	return err;
 }
 
+/* True: there may be more at the door. */
+static bool listen_to_ike(struct worker *w)
+{
+	work_commands(&w->work);
+	return work_door(&w->work, coarse_ns()) > 0;
+}
+
 static void run(struct worker *w)
 {
 	struct work *k = &w->work;
+	const int fds[WAIT_MOST] = {w->command_fd, w->door_fd};
 	uint32_t idle = 0, round = 0;
 	uint64_t now_ns, ticked_ns = 0;
+	bool again =
+		false; /* who came to the door may have company: late is lost, where the replay window is small */
 
 	while (!k->stop) {
 		now_ns = coarse_ns();
@@ -189,10 +213,10 @@ static void run(struct worker *w)
 			ticked_ns = now_ns;
 		}
 		if (idle > IDLE_ROUNDS) {
-			k->io->wait(k->io_self, w->command_fd, hold_empty(k->hold) ? -1 : TICK_MS);
-			work_commands(k);
-		} else if (++round % COMMAND_ROUNDS == 0) {
-			work_commands(k);
+			k->io->wait(k->io_self, fds, WAIT_MOST, hold_empty(k->hold) ? -1 : TICK_MS);
+			again = listen_to_ike(w);
+		} else if (again || ++round % COMMAND_ROUNDS == 0) {
+			again = listen_to_ike(w);
 		}
 	}
 }

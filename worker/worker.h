@@ -60,6 +60,7 @@ struct worker_setup {
 				 adit0 */
 	uint32_t again_slot;  /* near end (a port without rx): what is sent here meets adit_internal again */
 	int command_fd;	      /* SOCK_SEQPACKET to ike, adit/msg.h; its end of file ends the worker */
+	int door_fd;	      /* SOCK_SEQPACKET from ike: ESP out of its sockets (adit/msg.h) */
 	int reasons_fd;	      /* map reasons_worker */
 	int sa_stats_fd;      /* map sa_stats */
 	int fib_fd;	      /* program adit_fib; -1: everything opened goes to the kernel */

@@ -246,21 +246,19 @@ static bool unfinished(struct xsk_io *x)
 	return false;
 }
 
-static void xsk_wait(void *self, int fd, int timeout_ms)
+static void xsk_wait(void *self, const int *fds, uint32_t n, int timeout_ms)
 {
 	struct xsk_io *x = self;
-	struct pollfd fds[SOURCES + 1];
-	uint32_t i;
+	struct pollfd all[SOURCES + WAIT_MOST];
+	uint32_t i, k;
 
-	for (i = 0; i < x->n_sources; i++) {
-		fds[i].fd = x->source[i].queue->fd;
-		fds[i].events = POLLIN;
-	}
-	fds[i].fd = fd;
-	fds[i].events = POLLIN;
+	for (i = 0; i < x->n_sources; i++)
+		all[i] = (struct pollfd){.fd = x->source[i].queue->fd, .events = POLLIN};
+	for (k = 0; k < n && k < WAIT_MOST; k++)
+		all[i++] = (struct pollfd){.fd = fds[k], .events = POLLIN};
 	if (unfinished(x) && (timeout_ms < 0 || timeout_ms > 1))
 		timeout_ms = 1;
-	(void)poll(fds, x->n_sources + 1, timeout_ms);
+	(void)poll(all, i, timeout_ms);
 }
 
 const struct io xsk_io_row = {

@@ -3,6 +3,8 @@
  *
  *   ike -> worker   SA_ADD, SA_DEL, RELEASE, DISCARD, FLUSH     commands, in order, never lost
  *   worker -> ike   ACQUIRE, PEER_MOVED, LIFETIME               events, which may be lost without harm
+ *   ike -> worker   ESP out of its sockets, on a pair of its own: an OPEN note (note.h) and what stands behind it, just as
+ *                   XDP would have left it; lost when the pair is full
  *   ike -> parent   POLICY_READY                                the SPD stands: programs may be attached
  *   parent -> ike   ATTACHED                                    they are: answer those who ask
  *                   WORKER_STARTED                              a fresh worker: every SA it had is gone

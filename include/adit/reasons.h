@@ -52,6 +52,7 @@
 	X(FRAGMENTED,          "fragmented",          "inner packet fragmented before encryption")               \
 	X(DROP_NO_NOTE,        "drop-no-note",        "frame without a valid note")                              \
 	X(DROP_ESP_LENGTH,     "drop-esp-length",     "ESP packet of a length that its suite cannot make")       \
+	X(DROP_TOO_LONG,       "drop-too-long",       "once the kernel had reassembled it, longer than a frame or adit0 takes") \
 	X(DROP_ENGINE,         "drop-engine",         "the crypto library refused to work")                      \
 	X(DROP_STALE_SA,       "drop-stale-sa",       "its SA is gone")                                          \
 	X(DROP_REPLAY,         "drop-replay",         "sequence number seen before or too old (RFC 4303 3.4.3)")   \

@@ -89,9 +89,9 @@ static void fake_kick(void *self)
 	(void)self;
 }
 
-static void fake_wait(void *self, int fd, int timeout_ms)
+static void fake_wait(void *self, const int *fds, uint32_t n, int timeout_ms)
 {
-	(void)self, (void)fd, (void)timeout_ms;
+	(void)self, (void)fds, (void)n, (void)timeout_ms;
 }
 
 static const struct io fake_io = {
@@ -123,6 +123,18 @@ static int next_command(void *self, union adit_msg *ret)
 		return k->gone ? 0 : -EAGAIN;
 	*ret = k->commands[k->next_command++];
 	return ret->type == ADIT_MSG_SA_ADD ? (int)sizeof(ret->sa_add) : (int)sizeof(ret->id);
+}
+
+static int next_at_door(void *self, uint8_t *ret, uint32_t room)
+{
+	struct fake *k = self;
+	uint32_t len;
+
+	if (k->next_knock == k->n_knocks)
+		return -EAGAIN;
+	len = k->knock_len[k->next_knock];
+	memcpy(ret, k->knock[k->next_knock++], len < room ? len : room);
+	return (int)len;
 }
 
 static bool ask(void *self, const struct inner *in, struct adit_fib_answer *ret)
@@ -162,6 +174,7 @@ struct fake *fake_new(void)
 	k->work.io_self = k;
 	k->work.events = (struct events){.tell = tell, .self = k};
 	k->work.commands = (struct commands){.next = next_command, .self = k};
+	k->work.door = (struct door){.next = next_at_door, .self = k};
 	k->work.reasons = k->reasons;
 	k->work.again_slot = 4;
 	assert_int_equal(sad_new(k->stats, &k->work.sad), 0);
@@ -198,6 +211,13 @@ void fake_command(struct fake *k, const void *message, size_t len)
 {
 	assert_true(k->n_commands < FAKE_EVENTS);
 	memcpy(&k->commands[k->n_commands++], message, len);
+}
+
+void fake_knock(struct fake *k, const void *octets, uint32_t len)
+{
+	assert_true(k->n_knocks < FAKE_KNOCKS && len <= sizeof(k->knock[0]));
+	memcpy(k->knock[k->n_knocks], octets, len);
+	k->knock_len[k->n_knocks++] = len;
 }
 
 void fake_run(struct fake *k)

@@ -11,6 +11,7 @@
 #define FAKE_SENT   4096
 #define FAKE_EVENTS 64
 #define FAKE_SLOTS  8
+#define FAKE_KNOCKS 300
 
 enum fake_where { FREE, WAITING_RX, LOOP, SENT };
 
@@ -31,6 +32,8 @@ struct fake {
 	union adit_msg commands[FAKE_EVENTS];
 	uint32_t n_commands, next_command;
 	bool gone;
+	uint8_t knock[FAKE_KNOCKS][4096]; /* what ike brings to the door */
+	uint32_t knock_len[FAKE_KNOCKS], n_knocks, next_knock;
 	uint32_t asked;
 	struct adit_fib_answer answer;
 	bool no_answer;
@@ -46,6 +49,8 @@ void fake_free(struct fake *k);
 uint8_t *fake_chunk(struct fake *k);
 void fake_receive(struct fake *k, const struct frame *f);
 void fake_command(struct fake *k, const void *message, size_t len);
+/* A note and what is behind it. */
+void fake_knock(struct fake *k, const void *octets, uint32_t len);
 /* Rounds until nothing is left to receive. */
 void fake_run(struct fake *k);
 void fake_sa(struct fake *k, const struct adit_msg_sa_add *m);

@@ -178,7 +178,7 @@ static void forward(uint32_t pools)
 			put32(octets + 14, sent);
 			assert_true(send(from, octets, 60 + sent % 1400, 0) > 0);
 		}
-		b.io->wait(b.x, to, 100);
+		b.io->wait(b.x, &to, 1, 100);
 		n = b.io->recv(b.x, 0, in, BATCH);
 		for (i = 0; i < n; i++) {
 			assert_int_equal(get32(in[i].data + 14), seen + i);
