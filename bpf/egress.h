@@ -170,11 +170,11 @@ static __always_inline bool is_esp_in_udp(struct __sk_buff *skb, const struct pa
 
 static __always_inline __u32 slow_esp(struct __sk_buff *skb, const struct packet *p)
 {
-	return is_for_us(skb, p, PARSE_SKB) ? ADIT_DROP_SLOW_ESP : transit_esp(p);
+	return is_for_us(skb, p, PARSE_SKB) ? ADIT_PASS_SLOW_ESP : transit_esp(p);
 }
 
-/* A policy interface where XDP cannot run (ppp, tun, wwan): the daemon's sockets take its IKE, nobody its ESP, and
- * clear text must not come in there either. */
+/* A policy interface where XDP cannot run (ppp, tun, wwan): the daemon's sockets take its IKE and ESP, and clear text
+ * must not come in there either. */
 static __always_inline __u32 take_ingress(struct __sk_buff *skb, struct packet *p)
 {
 	__u32 ifindex = skb->ifindex, why;

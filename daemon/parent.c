@@ -48,10 +48,11 @@ struct parent {
 	struct programs *programs;
 	struct host *host;
 	struct child children[CHILDREN];
-	int ike_sockets[IKE_SOCKETS];
+	int ike_sockets[IKE_SOCKETS], esp_sockets[ESP_SOCKETS];
 	uint64_t cookies[IKE_SOCKETS];
 	int control_fd, lock_fd;
 	int ike_worker[2]; /* [0] is ike's end; both stay open here, so that a restart loses nothing */
+	int door[2];	   /* ESP from ike to the worker; the same ends */
 	int ike_parent[2]; /* [1] is ours */
 	int signal_fd, link_fd, netfilter_fd;
 	uint64_t look_at_ms;
@@ -113,6 +114,7 @@ static int run_worker(struct parent *p)
 		.instance = p->instance,
 		.user = "adit-worker",
 		.command_fd = p->ike_worker[1],
+		.door_fd = p->door[1],
 		.reasons_fd = programs_map_fd(p->programs, "reasons_worker"),
 		.sa_stats_fd = programs_map_fd(p->programs, "sa_stats"),
 		.fib_fd = programs_fd(p->programs, PROGRAM_FIB),
@@ -123,10 +125,12 @@ static int run_worker(struct parent *p)
 	programs_keep_fds(p->programs, keep, sizeof(keep) / sizeof(*keep));
 	host_worker_setup(p->host, &setup);
 	close_fd(&p->ike_worker[0]);
+	close_fd(&p->door[0]);
 	close_fd(&p->ike_parent[0]);
 	close_fd(&p->ike_parent[1]);
 	close_fd(&p->control_fd);
 	sockets_close(p->ike_sockets, IKE_SOCKETS);
+	sockets_close(p->esp_sockets, ESP_SOCKETS);
 	return worker_run(&setup);
 }
 
@@ -141,6 +145,7 @@ static int run_ike(struct parent *p)
 		.host = host_shared(p->host),
 		.started_ms = p->started_ms,
 		.fds.worker = p->ike_worker[0],
+		.fds.door = p->door[0],
 	};
 	const struct {
 		const char *map;
@@ -166,9 +171,11 @@ static int run_ike(struct parent *p)
 		keep[i] = *maps[i].fd = programs_map_fd(p->programs, maps[i].map);
 	programs_keep_fds(p->programs, keep, sizeof(keep) / sizeof(*keep));
 	memcpy(setup.sockets, p->ike_sockets, sizeof(setup.sockets));
+	memcpy(setup.esp_sockets, p->esp_sockets, sizeof(setup.esp_sockets));
 	/* A socket's rings mapped here would keep it alive after the worker's end. */
 	host_close_xsk(p->host);
 	close_fd(&p->ike_worker[1]);
+	close_fd(&p->door[1]);
 	close_fd(&p->ike_parent[1]);
 	return ike_run(&setup);
 }
@@ -487,12 +494,16 @@ static int open_all(struct parent *p)
 	err = open_signals(p);
 	if (!err)
 		err = sockets_open_ike(p->ike_sockets, p->cookies);
+	if (!err)
+		err = sockets_open_esp(p->esp_sockets);
 	if (err)
 		return err;
 	p->control_fd = sockets_open_control(p->instance);
 	p->link_fd = link_watch();
 	p->netfilter_fd = netfilter_watch(); /* may be missing: then it is looked at every few seconds only */
 	err = p->control_fd < 0 ? p->control_fd : p->link_fd < 0 ? p->link_fd : sockets_pair(p->ike_worker);
+	if (!err)
+		err = sockets_pair_door(p->door);
 	if (!err)
 		err = sockets_pair(p->ike_parent);
 	if (err) {
@@ -509,7 +520,9 @@ static void close_all(struct parent *p)
 {
 	programs_free(p->programs);
 	sockets_close(p->ike_sockets, IKE_SOCKETS);
+	sockets_close(p->esp_sockets, ESP_SOCKETS);
 	sockets_close(p->ike_worker, 2);
+	sockets_close(p->door, 2);
 	sockets_close(p->ike_parent, 2);
 	close_fd(&p->control_fd);
 	close_fd(&p->link_fd);
@@ -530,6 +543,8 @@ int parent_run(const char *instance, const char *config)
 		.control_fd = -1,
 		.lock_fd = -1,
 		.ike_worker = {-1,			   -1							     },
+		.esp_sockets = {-1, -1},
+		.door = {-1,			     -1										       },
 		.ike_parent = {-1, -1},
 		.signal_fd = -1,
 		.link_fd = -1,

@@ -12,11 +12,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "door.h"
 #include "log.h"
 
 #define RUN_DIR	       "/run/adit"
 #define RECEIVE_OCTETS (1 << 20) /* a burst of handshakes while one is computed */
 #define PAIR_OCTETS    (4 << 20) /* some thousand SA_ADD */
+#define DOOR_OCTETS    (1 << 20) /* some hundred packets: what waits longer is too late */
 
 static int set_int(int fd, int level, int option, int value)
 {
@@ -34,22 +36,18 @@ static int bind_ike(int fd, int family, uint16_t port)
 
 static int open_ike(int family, uint16_t port)
 {
-	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP), err = 0;
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP), err;
 
 	if (fd < 0)
 		return -errno;
+	err = arrival_ask(fd, family);
 	/* PMTU_DONT: a large IKE message goes out in fragments, never with DF. */
-	if (family == AF_INET) {
-		err = set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
-		if (!err)
-			err = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
-	} else {
+	if (!err && family == AF_INET)
+		err = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	else if (!err)
+		err = set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+	if (!err && family == AF_INET6)
 		err = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-		if (!err)
-			err = set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-		if (!err)
-			err = set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
-	}
 	set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_OCTETS);
 	if (!err)
 		err = bind_ike(fd, family, port);
@@ -97,6 +95,24 @@ int sockets_open_ike(int fds[IKE_SOCKETS], uint64_t cookies[IKE_SOCKETS])
 			return -errno;
 	}
 	return 0;
+}
+
+int sockets_open_esp(int fds[ESP_SOCKETS])
+{
+	static const int family[ESP_SOCKETS] = {AF_INET, AF_INET6};
+	int i, err = 0;
+
+	for (i = 0; i < ESP_SOCKETS && !err; i++) {
+		fds[i] = socket(family[i], SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ESP);
+		if (fds[i] < 0 && errno == EAFNOSUPPORT && family[i] == AF_INET6)
+			continue;
+		err = fds[i] < 0 ? -errno : arrival_ask(fds[i], family[i]);
+		if (!err)
+			set_int(fds[i], SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_OCTETS);
+	}
+	if (err)
+		log_error("a socket for ESP: %s", strerror(-err));
+	return err;
 }
 
 void sockets_close(int *fds, unsigned n)
@@ -158,13 +174,23 @@ int sockets_lock(const char *instance)
 	return fd;
 }
 
-int sockets_pair(int pair[2])
+static int open_pair(int pair[2], int octets)
 {
 	int i;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
 		return -errno;
 	for (i = 0; i < 2; i++)
-		set_int(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, PAIR_OCTETS);
+		set_int(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, octets);
 	return 0;
+}
+
+int sockets_pair(int pair[2])
+{
+	return open_pair(pair, PAIR_OCTETS);
+}
+
+int sockets_pair_door(int pair[2])
+{
+	return open_pair(pair, DOOR_OCTETS);
 }

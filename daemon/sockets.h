@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sockets that need rights to open: IKE's four and the control socket; and the lock of an instance. */
+/* The sockets that need rights to open: IKE's four, ESP's two and the control socket; and the lock of an instance. */
 #ifndef ADIT_SOCKETS_H
 #define ADIT_SOCKETS_H
 
@@ -10,6 +10,9 @@
 /* Opens UDP 500 and 4500 of both families; -1 stays where a family is missing.  cookies: SO_COOKIE of each,
  * by which the egress program knows them.  Logs what is wrong; -errno. */
 int sockets_open_ike(int fds[IKE_SOCKETS], uint64_t cookies[IKE_SOCKETS]);
+/* Raw ESP of both families, for what XDP cannot take: fragments, interfaces without Ethernet.  That somebody listens
+ * also keeps the kernel from answering with "protocol unreachable".  The same otherwise. */
+int sockets_open_esp(int fds[ESP_SOCKETS]);
 void sockets_close(int *fds, unsigned n);
 
 /* /run/adit/INSTANCE/control, listening, root only. */
@@ -17,7 +20,8 @@ int sockets_open_control(const char *instance);
 /* Held as long as the descriptor; -EWOULDBLOCK: the instance runs already. */
 int sockets_lock(const char *instance);
 
-/* A SOCK_SEQPACKET pair with room for a burst of commands. */
+/* A SOCK_SEQPACKET pair with room for a burst of commands, or for as much ESP as may wait. */
 int sockets_pair(int pair[2]);
+int sockets_pair_door(int pair[2]);
 
 #endif

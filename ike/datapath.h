@@ -22,6 +22,7 @@ struct datapath_fds {
 	int reasons_bpf, reasons_worker, reasons_ike, sa_stats;
 	int events; /* BPF ring */
 	int worker; /* SOCK_SEQPACKET, msg.h */
+	int door;   /* another one, for ESP (door.h) */
 };
 
 struct datapath;

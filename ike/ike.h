@@ -279,7 +279,8 @@ struct ike_failure {
 /* NULL: no such peer or it never failed.  Peer "" holds what no peer could be found for. */
 const struct ike_failure *ike_last_failure(const struct ike *ike, const char *peer);
 
-/* How often each reason was met. */
+/* How often each reason was met; and a way to count what the engine does not see. */
+void ike_count(struct ike *ike, enum ike_reason why);
 const uint64_t *ike_counters(const struct ike *ike); /* IKE_REASON_COUNT of them */
 
 struct ike_totals {

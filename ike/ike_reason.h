@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Why a negotiation failed or an SA ended: one list for records, events, counters and documents.
+/* Why a negotiation failed or an SA ended, and what came of ESP at our sockets (door.h): one list for records,
+ * events, counters and documents.
  * X(symbol, name, sentence); the number is the place in the list, so new ones go to the end. */
 #ifndef ADIT_IKE_REASON_H
 #define ADIT_IKE_REASON_H
@@ -49,7 +50,12 @@
 	X(SHUTDOWN, "shutdown", "the daemon stops")                                                     \
 	X(NOMEM, "no-memory", "memory or randomness is short")                                          \
 	X(CRYPTO, "crypto", "the crypto library refused an operation")                                  \
-	X(UNAUTHENTICATED, "unauthenticated-error", "an unprotected error, noted but not believed")
+	X(UNAUTHENTICATED, "unauthenticated-error", "an unprotected error, noted but not believed")     \
+	X(ESP_HANDED_ON, "esp-handed-on", "ESP that came by the kernel, given to the worker")           \
+	X(ESP_DOOR_FULL, "esp-door-full", "ESP that came by the kernel, too fast for the worker")       \
+	X(ESP_UNKNOWN, "esp-unknown-spi", "ESP that came by the kernel: no such SA here")               \
+	X(ESP_MALFORMED, "esp-malformed", "ESP that came by the kernel, of an impossible length")       \
+	X(ESP_ELSEWHERE, "esp-elsewhere", "ESP by way of an interface that has no policy")
 
 enum ike_reason {
 #define X(symbol, name, sentence) IKE_WHY_##symbol,

@@ -20,6 +20,7 @@
 
 #include "confine.h"
 #include "control.h"
+#include "door.h"
 #include "gateway.h"
 #include "log.h"
 
@@ -29,7 +30,7 @@
 
 /* What ike may still ask of the kernel once it runs. */
 static const struct confine_call calls[] = {
-	{.name = "recvmsg"	  }, /* IKE */
+	{.name = "recvmsg"	  }, /* IKE; ESP that comes to a socket */
 	{.name = "sendmsg"	  },
 	{.name = "recvfrom"	   }, /* messages of worker and parent */
 	{.name = "sendto"	 },
@@ -219,24 +220,6 @@ static void on_timer(evutil_socket_t fd, short what, void *self)
 
 /* ---- sockets ------------------------------------------------------------------------------- */
 
-/* The address that a datagram was sent to; the port is that of the socket. */
-static bool read_local(struct msghdr *msg, struct endpoint *local)
-{
-	struct cmsghdr *c;
-
-	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-			local->addr = addr_from_v4(&((struct in_pktinfo *)CMSG_DATA(c))->ipi_addr);
-			return true;
-		}
-		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-			local->addr = addr_from_v6(&((struct in6_pktinfo *)CMSG_DATA(c))->ipi6_addr);
-			return true;
-		}
-	}
-	return false;
-}
-
 static void unknown_spi(struct gateway *g, const struct endpoint *from, uint32_t spi)
 {
 	uint64_t now = gateway_now_ms();
@@ -250,26 +233,46 @@ static void unknown_spi(struct gateway *g, const struct endpoint *from, uint32_t
 		 (unsigned long)g->unknown_spi.count);
 }
 
-static void receive(struct gateway *g, const struct endpoint *local, const struct endpoint *remote,
-		    const uint8_t *octets, size_t len)
+static void receive_esp(struct gateway *g, const struct arrival *a, const uint8_t *esp, size_t len)
+{
+	enum ike_reason why = door_take(&g->setup->fds, a, esp, len);
+
+	ike_count(g->ike, why);
+	if (why == IKE_WHY_ESP_UNKNOWN)
+		unknown_spi(g, &a->remote,
+			    (uint32_t)esp[0] << 24 | (uint32_t)esp[1] << 16 | (uint32_t)esp[2] << 8 | esp[3]);
+}
+
+/* A datagram longer than IKE_MESSAGE_MAX comes cut.  That is no message; as ESP it is still too long for the worker,
+ * which counts it. */
+static void receive(struct gateway *g, const struct arrival *a, const uint8_t *octets, size_t len, bool cut)
 {
 	static const uint8_t marker[NON_ESP_MARKER];
 
-	if (local->port != 4500) {
-		ike_receive(g->ike, local, remote, octets, len);
+	if (a->local.port != 4500) {
+		if (!cut)
+			ike_receive(g->ike, &a->local, &a->remote, octets, len);
 		return;
 	}
-	/* BPF drops keepalives and takes ESP away; what still comes was in fragments. */
+	/* BPF drops keepalives and takes ESP away; what still comes was in fragments, or BPF could not. */
 	if (len <= NON_ESP_MARKER)
 		return;
-	if (memcmp(octets, marker, NON_ESP_MARKER) == 0)
-		ike_receive(g->ike, local, remote, octets + NON_ESP_MARKER, len - NON_ESP_MARKER);
-	else
-		unknown_spi(g, remote,
-			    (uint32_t)octets[0] << 24 | (uint32_t)octets[1] << 16 | (uint32_t)octets[2] << 8 |
-				    octets[3]);
+	if (memcmp(octets, marker, NON_ESP_MARKER) != 0)
+		receive_esp(g, a, octets, len);
+	else if (!cut)
+		ike_receive(g->ike, &a->local, &a->remote, octets + NON_ESP_MARKER, len - NON_ESP_MARKER);
 }
 
+/* Of IPv4 a raw socket gives the header too. */
+static void receive_raw(struct gateway *g, const struct arrival *a, const uint8_t *octets, size_t len)
+{
+	size_t header = addr_is_v4(&a->local.addr) && len ? (octets[0] & 15) * 4u : 0;
+
+	if (len >= header)
+		receive_esp(g, a, octets + header, len - header);
+}
+
+/* port: of the socket; 0 is a raw one. */
 static bool read_datagram(struct gateway *g, int fd, uint16_t port)
 {
 	static uint8_t octets[IKE_MESSAGE_MAX];
@@ -285,21 +288,33 @@ static bool read_datagram(struct gateway *g, int fd, uint16_t port)
 			     .msg_iovlen = 1,
 			     .msg_control = control.room,
 			     .msg_controllen = sizeof(control.room)};
-	struct endpoint local = {.port = port}, remote;
+	struct arrival a = {.local.port = port};
 	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT);
 
 	if (n < 0)
 		return errno != EAGAIN && errno != EWOULDBLOCK; /* an ICMP error: read on */
-	if (!(msg.msg_flags & MSG_TRUNC) && read_local(&msg, &local) &&
-	    endpoint_from_sockaddr((struct sockaddr *)&from, &remote) == 0)
-		receive(g, &local, &remote, octets, (size_t)n);
+	if (!arrival_read(&msg, &a))
+		return true;
+	if (port)
+		receive(g, &a, octets, (size_t)n, msg.msg_flags & MSG_TRUNC);
+	else
+		receive_raw(g, &a, octets, (size_t)n);
 	return true;
+}
+
+static uint16_t port_of(const struct gateway *g, int fd)
+{
+	const int *s = g->setup->sockets;
+
+	if (fd == g->setup->esp_sockets[0] || fd == g->setup->esp_sockets[1])
+		return 0;
+	return fd == s[0] || fd == s[2] ? 500 : 4500;
 }
 
 static void on_datagram(evutil_socket_t fd, short what, void *self)
 {
 	struct gateway *g = self;
-	uint16_t port = fd == g->setup->sockets[0] || fd == g->setup->sockets[2] ? 500 : 4500;
+	uint16_t port = port_of(g, fd);
 	int i;
 
 	(void)what;
@@ -466,6 +481,8 @@ static int watch_all(struct gateway *g)
 	err = watch(g, ring_buffer__epoll_fd(ring), on_ring, ring);
 	for (i = 0; !err && i < IKE_SOCKETS; i++)
 		err = watch(g, g->setup->sockets[i], on_datagram, g);
+	for (i = 0; !err && i < ESP_SOCKETS; i++)
+		err = watch(g, g->setup->esp_sockets[i], on_datagram, g);
 	if (!err)
 		err = watch(g, g->setup->fds.worker, on_worker, g);
 	if (!err)

@@ -14,6 +14,7 @@
 #include "datapath.h"
 
 #define IKE_SOCKETS 4 /* ports 500 and 4500 of IPv4 and IPv6; -1 where the host has no such family */
+#define ESP_SOCKETS 2 /* raw ESP of IPv4 and IPv6; the same */
 
 /* Facts of the parent that `adit show interface` prints; a page that both share, written by the parent.
  * Texts may be seen half written by a reader of bad luck: they only ever reach a screen. */
@@ -37,8 +38,9 @@ struct ike_setup {
 	const char *user;	  /* account to become, "adit-ike" */
 	struct conf *conf;	  /* secrets are read by the child, before it gives up its rights */
 	int sockets[IKE_SOCKETS]; /* UDP, bound: 500 v4, 4500 v4, 500 v6, 4500 v6 */
-	int control_fd;		  /* listening */
-	int parent_fd;		  /* SOCK_SEQPACKET, msg.h */
+	int esp_sockets[ESP_SOCKETS];
+	int control_fd; /* listening */
+	int parent_fd;	/* SOCK_SEQPACKET, msg.h */
 	struct spd_fds spd_fds;
 	struct datapath_fds fds;
 	const struct host_shared *host;

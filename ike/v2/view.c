@@ -97,6 +97,11 @@ const struct ike_failure *ike_last_failure(const struct ike *ike, const char *pe
 	return NULL;
 }
 
+void ike_count(struct ike *ike, enum ike_reason why)
+{
+	count(ike, why);
+}
+
 const uint64_t *ike_counters(const struct ike *ike)
 {
 	return ike->counters;

@@ -15,6 +15,7 @@
 	X(PASS_FRAGMENT,       "pass-fragment",       "fragment for us: the kernel reassembles")                 \
 	X(PASS_OWN_ESP,        "pass-own-esp",        "our own ESP leaving through the kernel")                  \
 	X(PASS_TRANSIT_ESP,    "pass-transit-esp",    "somebody else's ESP on its way through")                  \
+	X(PASS_SLOW_ESP,       "pass-slow-esp",       "ESP for us on a port without XDP: ike gives it to the worker") \
 	/* bpf: handed on */                                                                                  \
 	X(TO_WORKER_SEAL,      "to-worker-seal",      "envelope written, given to the worker to seal")           \
 	X(TO_WORKER_OPEN,      "to-worker-open",      "ESP with a known SPI, given to the worker to open")       \
@@ -27,7 +28,6 @@
 	X(DROP_MALFORMED,      "drop-malformed",      "headers that contradict each other")                      \
 	X(DROP_KEEPALIVE,      "drop-keepalive",      "NAT keepalive, done its work (RFC 3948 2.3)")             \
 	X(DROP_UNKNOWN_SPI,    "drop-unknown-spi",    "ESP for us with an SPI that we never handed out or have given up") \
-	X(DROP_SLOW_ESP,       "drop-slow-esp",       "ESP for us on a port without XDP: nobody opens it there")  \
 	X(DROP_FRONT_RECHECK,  "drop-front-recheck",  "arrived in clear although policy says protected")         \
 	X(DROP_RULE,           "drop-rule",           "a rule says discard")                                     \
 	X(DROP_UNMATCHED,      "drop-unmatched",      "no rule matches and the policy drops such packets")       \
