@@ -47,6 +47,7 @@ def _told(cases):
 
 @pytest.mark.parametrize("case, verdict, line", [
     ("passes", "ok", None),
+    ("own", "ok", None),
     ("fails", "FAILED", r"failed: fails\.sh:2: ls /there/is/no/such/file"),
     ("slow", "FAILED", r"not done within 2 s"),
     ("leaks", "FAILED", r"on the wire: the clear text that the hosts send"),
@@ -66,7 +67,7 @@ def test_is_seen_and_shown(told, case, verdict, line):
 
 def test_sum(told):
     status, _, last = told
-    assert (status, last) == (1, "1 passed, 6 failed, 1 skipped")
+    assert (status, last) == (1, "2 passed, 6 failed, 1 skipped")
 
 
 def test_artefacts(told, cases):
