@@ -202,8 +202,8 @@ static void run(struct worker *w)
 	const int fds[WAIT_MOST] = {w->command_fd, w->door_fd};
 	uint32_t idle = 0, round = 0;
 	uint64_t now_ns, ticked_ns = 0;
-	bool again =
-		false; /* who came to the door may have company: late is lost, where the replay window is small */
+	/* Who came to the door may have company, and what is late is lost where the replay window is small. */
+	bool again = false;
 
 	while (!k->stop) {
 		now_ns = coarse_ns();

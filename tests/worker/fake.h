@@ -32,7 +32,7 @@ struct fake {
 	union adit_msg commands[FAKE_EVENTS];
 	uint32_t n_commands, next_command;
 	bool gone;
-	uint8_t knock[FAKE_KNOCKS][4096]; /* what ike brings to the door */
+	_Alignas(8) uint8_t knock[FAKE_KNOCKS][4096]; /* what ike brings to the door */
 	uint32_t knock_len[FAKE_KNOCKS], n_knocks, next_knock;
 	uint32_t asked;
 	struct adit_fib_answer answer;

@@ -781,6 +781,7 @@ static void opens_at_the_door(void **state)
 
 static void refuses_at_the_door(void **state)
 {
+	const struct adit_note empty = {.magic = ADIT_NOTE_MAGIC, .kind = ADIT_NOTE_OPEN, .id = 2};
 	struct adit_note *note = (struct adit_note *)k->knock[0];
 	uint8_t inner[1500];
 	struct frame f;
@@ -829,9 +830,7 @@ static void refuses_at_the_door(void **state)
 	fake_knock(k, inner, 31);
 	at_the_door(1);
 	assert_int_equal(k->reasons[ADIT_DROP_NO_NOTE], 4);
-	fake_knock(k, note, 32);
-	memcpy(k->knock[0], &(struct adit_note){.magic = ADIT_NOTE_MAGIC, .kind = ADIT_NOTE_OPEN, .id = 2},
-	       32);
+	fake_knock(k, &empty, sizeof(empty));
 	at_the_door(1);
 	assert_int_equal(k->reasons[ADIT_DROP_ESP_LENGTH], 1);
 
