@@ -272,7 +272,12 @@ peer_guard() {
 	END
 }
 
-xfrm_spis() { ip -n gwB xfrm state | grep -o 'spi 0x[0-9a-f]*' | sort -u; }
+# The SPIs of the SAs in the peer's kernel.  0 is none: the kernel asks for an SA that is not there yet.
+xfrm_spis() {
+	local states
+	states=$(ip -n gwB xfrm state) || return
+	sed -nE 's/.*(spi 0x[0-9a-f]+).*/\1/p' <<<"$states" | grep -v ' 0x00000000$' | sort -u || true
+}
 # xfrm_renewed BEFORE [LEFT]: there are four new SAs on both sides, and LEFT (0) of those that were there BEFORE.
 xfrm_renewed() {
 	local now
@@ -280,10 +285,9 @@ xfrm_renewed() {
 	[ "$(grep -cvxF -e "$1" <<<"$now")" = 4 ] && [ "$(grep -cxF -e "$1" <<<"$now")" = "${2:-0}" ] &&
 		[ "$(adit show sa --json | grep -o '"direction"' | wc -l)" = 4 ]
 }
-# Not with grep -q behind a pipe: it leaves at the first line, and ip's death by that would be taken for "gone".
 xfrm_gone() {
-	local states
-	states=$(ip -n gwB xfrm state) && [ -z "$states" ]
+	local spis
+	spis=$(xfrm_spis) && [ -z "$spis" ]
 }
 adit_gone() { adit show sa --json | grep -q '"sas":\[\]'; }
 
