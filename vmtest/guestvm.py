@@ -83,7 +83,7 @@ class Guest:
         qmp, their_qmp = socket.socketpair()
         self.report, self.qmp = mine, qmp
         self.buffer = b""
-        argv = ["qemu-system-x86_64", "-accel", accel, "-cpu", "host" if accel == "kvm" else CPU,
+        argv = ["qemu-system-x86_64", "-accel", ACCELS[accel], "-cpu", "host" if accel == "kvm" else CPU,
                 "-M", "pc,usb=off,vmport=off", "-smp", "2", "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config",
                 "-display", "none", "-no-reboot", "-kernel", str(kernel.vmlinuz), "-initrd", str(self.initrd),
                 "-append", "console=ttyS0 loglevel=5 panic=-1 mitigations=off tsc=unstable nowatchdog "
@@ -237,19 +237,21 @@ class Guest:
 
 
 def choose_accel(kernel, root, build, folder):
-    """kvm if a guest reaches user space with it, and about as soon as without; remembered until the next boot of
-    this machine.  A device file and even a BIOS that runs prove nothing where virtualization is itself emulated."""
+    """A key of ACCELS: kvm if a guest reaches user space with it, and about as soon as without; remembered until the
+    next boot of this machine.  A device file and even a BIOS that runs prove nothing where virtualization is itself
+    emulated."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return ACCELS["tcg"]
+        return "tcg"
     boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     known = image.CACHE / "accel"
-    if known.exists() and known.read_text().split()[0] == boot:
-        return known.read_text().split()[1]
+    words = known.read_text().split() if known.exists() else []
+    if words[:1] == [boot] and words[1:] in (["kvm"], ["tcg"]):
+        return words[1]
     accel = "kvm"
     try:
-        with Guest(kernel, root, build, "hub", folder, "kvm") as guest:
+        with Guest(kernel, root, build, "hub", folder, accel) as guest:
             guest.wait_ready(10)
     except GuestLost:
-        accel = ACCELS["tcg"]
+        accel = "tcg"
     known.write_text(f"{boot} {accel}\n")
     return accel
