@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "text.h"
 
 #define LINE_MAX_OCTETS (16u << 20) /* of one answer line; ten thousand SAs need less */
@@ -88,14 +88,6 @@ static int send_line(int fd, const json_t *request)
 	return sent == len ? 0 : -EPIPE;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 static int wait_readable(int fd, int64_t until_ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -103,7 +95,7 @@ static int wait_readable(int fd, int64_t until_ms)
 	int n;
 
 	do {
-		left = until_ms - now_ms();
+		left = until_ms - (int64_t)clock_ms();
 		n = left > 0 ? poll(&p, 1, left) : 0;
 	} while (n < 0 && errno == EINTR);
 	return n > 0 ? 0 : n < 0 ? -errno : -ETIMEDOUT;
@@ -224,7 +216,7 @@ int client_ask(const struct ctl *ctl, const json_t *request, int patience_s, cli
 	if (!err)
 		err = grow(&w);
 	while (!err && !code && !done) {
-		err = next_line(&w, now_ms() + patience_s * 1000LL, &line);
+		err = next_line(&w, clock_ms() + patience_s * 1000LL, &line);
 		if (!err)
 			code = one_line(ctl, line, on_line, self, &done); /* NOLINT: next_line made it anew */
 	}

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "link.h"
 #include "log.h"
 #include "netfilter.h"
@@ -69,14 +69,6 @@ struct host {
 	uint64_t put_back_ms; /* when that was last done */
 	bool quiet;	      /* it is done again, and was said often enough */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* ---- finding ------------------------------------------------------------------------------- */
 
@@ -451,7 +443,7 @@ static bool still_same(const struct host *h)
 
 static bool may_say(struct said *said, const char *name)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	if (!said->n || now - said->since_ms >= SAID_WITHIN) {
 		if (said->n > SAID_MOST)
@@ -512,7 +504,7 @@ static bool is_guarded(struct host *h)
 
 bool host_guard(struct host *h)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	if (!still_same(h))
 		return false;

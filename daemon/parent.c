@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "conf.h"
 #include "host.h"
 #include "link.h"
@@ -58,14 +59,6 @@ struct parent {
 	uint64_t look_at_ms;
 	bool rules_stand, attached, stopping;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* "Type=notify" of systemd; says nothing when nobody listens. */
 static void notify_ready(void)
@@ -199,7 +192,7 @@ static int start_child(struct parent *p, int which)
 		_exit(which == CHILD_IKE ? run_ike(p) : run_worker(p));
 	}
 	c->pid = pid;
-	c->started_ms = now_ms();
+	c->started_ms = clock_ms();
 	c->restart_at_ms = 0;
 	return 0;
 }
@@ -220,7 +213,7 @@ static void restart_child(struct parent *p, int which)
 	if (err) {
 		log_error("%s cannot be started: %s", c->name, strerror(-err));
 		c->wait_ms = RESTART_MAX_MS;
-		c->restart_at_ms = now_ms() + c->wait_ms;
+		c->restart_at_ms = clock_ms() + c->wait_ms;
 		return;
 	}
 	log_info("%s started again (pid %d)", c->name, c->pid);
@@ -231,7 +224,7 @@ static void restart_child(struct parent *p, int which)
 static void child_died(struct parent *p, int which, int status)
 {
 	struct child *c = &p->children[which];
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	c->pid = 0;
 	if (which == CHILD_WORKER)
@@ -266,7 +259,7 @@ static void stop_child(struct parent *p, int which, int sig, int patience_ms)
 {
 	struct child *c = &p->children[which];
 	const struct timespec moment = {.tv_nsec = 10000000};
-	uint64_t until = now_ms() + (uint64_t)patience_ms;
+	uint64_t until = clock_ms() + (uint64_t)patience_ms;
 	int status;
 
 	c->restart_at_ms = 0;
@@ -274,7 +267,7 @@ static void stop_child(struct parent *p, int which, int sig, int patience_ms)
 		return;
 	kill(c->pid, sig);
 	while (waitpid(c->pid, &status, WNOHANG) == 0) {
-		if (now_ms() >= until)
+		if (clock_ms() >= until)
 			kill(c->pid, SIGKILL);
 		nanosleep(&moment, NULL);
 	}
@@ -401,13 +394,13 @@ static void restart_due(struct parent *p)
 
 	for (i = 0; i < CHILDREN; i++)
 		if (!p->children[i].pid && p->children[i].restart_at_ms &&
-		    now_ms() >= p->children[i].restart_at_ms)
+		    clock_ms() >= p->children[i].restart_at_ms)
 			restart_child(p, i);
 }
 
 static int wait_ms(const struct parent *p)
 {
-	uint64_t now = now_ms(), wait = GUARD_LOOK_MS;
+	uint64_t now = clock_ms(), wait = GUARD_LOOK_MS;
 	int i;
 
 	for (i = 0; i < CHILDREN; i++) {
@@ -422,10 +415,10 @@ static int wait_ms(const struct parent *p)
 /* At the host, when something changed there or it is time to. */
 static void look(struct parent *p, bool changed)
 {
-	bool due = now_ms() >= p->look_at_ms;
+	bool due = clock_ms() >= p->look_at_ms;
 
 	if (due)
-		p->look_at_ms = now_ms() + LOOK_AGAIN_MS;
+		p->look_at_ms = clock_ms() + LOOK_AGAIN_MS;
 	if (!p->host) {
 		if (due)
 			open_again(p);
@@ -537,7 +530,7 @@ int parent_run(const char *instance, const char *config)
 	struct parent p = {
 		.instance = instance,
 		.config = config,
-		.started_ms = now_ms(),
+		.started_ms = clock_ms(),
 		.children = {[CHILD_IKE] = {.name = "ike"}, [CHILD_WORKER] = {.name = "worker"}},
 		.ike_sockets = {-1,			    -1,					-1, -1},
 		.control_fd = -1,

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "log.h"
 #include "report.h"
 
@@ -79,7 +80,7 @@ static void finish(struct client *cl, int code, const char *error)
 static void put_event(struct client *cl, const char *kind, const char *text)
 {
 	put_json(cl, json_pack("{s:s,s:I,s:s}", "event", kind, "time_ms",
-			       (json_int_t)(gateway_now_ms() - cl->began_ms), "text", text));
+			       (json_int_t)(clock_ms() - cl->began_ms), "text", text));
 }
 
 /* ---- up and down --------------------------------------------------------------------------- */
@@ -297,7 +298,7 @@ static void on_connect(struct evconnlistener *listener, evutil_socket_t fd, stru
 		return;
 	}
 	cl->control = c;
-	cl->began_ms = gateway_now_ms();
+	cl->began_ms = clock_ms();
 	cl->bev = bufferevent_socket_new(c->g->loop, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!cl->bev) {
 		evutil_closesocket(fd);

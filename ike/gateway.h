@@ -24,7 +24,6 @@ struct gateway {
 	} unknown_spi;
 };
 
-uint64_t gateway_now_ms(void); /* CLOCK_MONOTONIC */
 /* After anything that may have moved the engine's next deadline. */
 void gateway_rearm(struct gateway *g);
 

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "confine.h"
 #include "control.h"
 #include "door.h"
@@ -77,18 +78,10 @@ static const struct confine_call calls[] = {
 
 /* ---- what the engine asks of us ------------------------------------------------------------ */
 
-uint64_t gateway_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static uint64_t env_now_ms(void *self)
 {
 	(void)self;
-	return gateway_now_ms();
+	return clock_ms();
 }
 
 static int env_random(void *self, void *buf, size_t len)
@@ -189,7 +182,7 @@ static void env_event(void *self, const struct ike_event *event)
 
 void gateway_rearm(struct gateway *g)
 {
-	uint64_t now = gateway_now_ms(), next = ike_next_ms(g->ike), wait = TICK_MAX_MS;
+	uint64_t now = clock_ms(), next = ike_next_ms(g->ike), wait = TICK_MAX_MS;
 	struct timeval tv;
 
 	if (next <= now)
@@ -222,7 +215,7 @@ static void on_timer(evutil_socket_t fd, short what, void *self)
 
 static void unknown_spi(struct gateway *g, const struct endpoint *from, uint32_t spi)
 {
-	uint64_t now = gateway_now_ms();
+	uint64_t now = clock_ms();
 	char text[ADDR_STRLEN];
 
 	g->unknown_spi.count++;

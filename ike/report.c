@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "clock.h"
 #include "report.h"
 
 #include <adit/reasons.h>
@@ -18,12 +19,12 @@ static json_t *num(uint64_t n)
 /* Seconds since a moment of the engine's clock; null when it never was. */
 static json_t *ago(uint64_t when_ms)
 {
-	return when_ms ? num((gateway_now_ms() - when_ms) / 1000) : json_null();
+	return when_ms ? num((clock_ms() - when_ms) / 1000) : json_null();
 }
 
 static json_t *until(uint64_t when_ms)
 {
-	uint64_t now = gateway_now_ms();
+	uint64_t now = clock_ms();
 
 	return !when_ms || when_ms == UINT64_MAX ? json_null()
 						 : num(when_ms > now ? (when_ms - now) / 1000 : 0);
@@ -124,7 +125,7 @@ static uint64_t sum_drops(const struct adit_sa_stats *s)
 
 static json_t *last_packet(const struct adit_sa_stats *s)
 {
-	return s && s->last_ns ? num((gateway_now_ms() - s->last_ns / 1000000) / 1000) : json_null();
+	return s && s->last_ns ? num((clock_ms() - s->last_ns / 1000000) / 1000) : json_null();
 }
 
 static json_t *rule_json(struct gateway *g, const struct conf_rule *r)
@@ -227,9 +228,9 @@ static json_t *status(struct gateway *g)
 			json_array_append_new(rules, rule_json(g, &g->conf->rules[i]));
 	return json_pack("{s:i,s:s,s:o,s:{s:s,s:I},s:o,s:o,s:o}", "schema", SCHEMA, "instance",
 			 g->setup->instance, "uptime_seconds",
-			 num((gateway_now_ms() - g->setup->started_ms) / 1000), "config", "file",
-			 g->conf->path, "loaded_unix", (json_int_t)g->loaded_unix, "interfaces",
-			 interfaces_json(g, false), "rules", rules, "warnings", warnings_json(g));
+			 num((clock_ms() - g->setup->started_ms) / 1000), "config", "file", g->conf->path,
+			 "loaded_unix", (json_int_t)g->loaded_unix, "interfaces", interfaces_json(g, false),
+			 "rules", rules, "warnings", warnings_json(g));
 }
 
 /* ---- show ike -------------------------------------------------------------------------------------------
