@@ -255,6 +255,21 @@ void plan_default(struct plan *plan)
 	}
 }
 
+void plan_two_children(struct plan *plan)
+{
+	int i;
+
+	plan_default(plan);
+	for (i = 0; i < 2; i++) {
+		plan->peer[i].n_children = 2;
+		plan->child[i][1] = plan->child[i][0];
+		plan->child[i][1].rule = 20;
+		strcpy(plan->child[i][1].name, "other");
+		plan->child[i][1].local[0] = plan_ts(i ? "10.4.0.0/16" : "10.3.0.0/16");
+		plan->child[i][1].remote[0] = plan_ts(i ? "10.3.0.0/16" : "10.4.0.0/16");
+	}
+}
+
 void pair_start(struct pair *p, const struct plan *plan, uint64_t seed)
 {
 	char detail[IKE_DETAIL_MAX];

@@ -71,6 +71,8 @@ struct plan {
 };
 
 void plan_default(struct plan *plan);
+/* The same with a second rule, 20, between two other LANs. */
+void plan_two_children(struct plan *plan);
 void plan_proposal(struct ike_proposal *p, const char *text); /* "E20/256P5D31" */
 struct ike_ts plan_ts(const char *prefix);
 struct ike_id plan_id(uint8_t type, const char *text);

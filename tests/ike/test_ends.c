@@ -104,18 +104,8 @@ static void said_once(void **state)
 /* A child asked for when its IKE SA dies has failed too, and one that is kept up comes back. */
 static void asked_of_a_dying_sa(void **state)
 {
-	int i;
-
 	(void)state;
-	plan_default(&plan);
-	for (i = 0; i < 2; i++) {
-		plan.peer[i].n_children = 2;
-		plan.child[i][1] = plan.child[i][0];
-		plan.child[i][1].rule = 20;
-		strcpy(plan.child[i][1].name, "other");
-		plan.child[i][1].local[0] = plan_ts(i ? "10.4.0.0/16" : "10.3.0.0/16");
-		plan.child[i][1].remote[0] = plan_ts(i ? "10.3.0.0/16" : "10.4.0.0/16");
-	}
+	plan_two_children(&plan);
 	plan.child[0][0].start_auto = plan.child[0][1].start_auto = true;
 	pair_start(&p, &plan, 1);
 	while (p.e[0].n_kids < 1)
@@ -134,18 +124,8 @@ static void asked_of_a_dying_sa(void **state)
 /* A peer that is back is back for all rules, whatever each had to wait for alone. */
 static void all_return_at_once(void **state)
 {
-	int i;
-
 	(void)state;
-	plan_default(&plan);
-	for (i = 0; i < 2; i++) {
-		plan.peer[i].n_children = 2;
-		plan.child[i][1] = plan.child[i][0];
-		plan.child[i][1].rule = 20;
-		strcpy(plan.child[i][1].name, "other");
-		plan.child[i][1].local[0] = plan_ts(i ? "10.4.0.0/16" : "10.3.0.0/16");
-		plan.child[i][1].remote[0] = plan_ts(i ? "10.3.0.0/16" : "10.4.0.0/16");
-	}
+	plan_two_children(&plan);
 	plan.child[0][0].start_auto = plan.child[0][1].start_auto = true;
 	pair_start(&p, &plan, 1);
 	p.fate = lose_all;

@@ -195,18 +195,9 @@ static void narrowed(void **state)
 static void rule_of_packet(void **state)
 {
 	struct ike_selector packet = {.proto = 6, .sport = 4000, .dport = 80};
-	int i;
 
 	(void)state;
-	plan_default(&plan);
-	for (i = 0; i < 2; i++) {
-		plan.peer[i].n_children = 2;
-		plan.child[i][1] = plan.child[i][0];
-		plan.child[i][1].rule = 20;
-		strcpy(plan.child[i][1].name, "other");
-		plan.child[i][1].local[0] = plan_ts(i ? "10.4.0.0/16" : "10.3.0.0/16");
-		plan.child[i][1].remote[0] = plan_ts(i ? "10.3.0.0/16" : "10.4.0.0/16");
-	}
+	plan_two_children(&plan);
 	pair_start(&p, &plan, 1);
 	addr_parse("10.3.0.1", &packet.src);
 	addr_parse("10.4.0.1", &packet.dst);
