@@ -93,6 +93,14 @@ static bool hand_over(int fd, const struct adit_note *note, const uint8_t *esp, 
 	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)(sizeof(*note) + len);
 }
 
+uint32_t door_spi(const uint8_t *esp)
+{
+	uint32_t spi;
+
+	memcpy(&spi, esp, sizeof(spi));
+	return ntohl(spi);
+}
+
 enum ike_reason door_take(const struct datapath_fds *fds, const struct arrival *a, const uint8_t *esp,
 			  size_t len)
 {
@@ -108,7 +116,7 @@ enum ike_reason door_take(const struct datapath_fds *fds, const struct arrival *
 		return IKE_WHY_ESP_ELSEWHERE;
 	if (len < sizeof(spi))
 		return IKE_WHY_ESP_MALFORMED;
-	spi = (uint32_t)esp[0] << 24 | (uint32_t)esp[1] << 16 | (uint32_t)esp[2] << 8 | esp[3];
+	spi = door_spi(esp);
 	if (bpf_map_lookup_elem(fds->sa_in, &spi, &sa) ||
 	    memcmp(&sa.local, a->local.addr.b, sizeof(sa.local)))
 		return IKE_WHY_ESP_UNKNOWN;

@@ -24,6 +24,8 @@ int arrival_ask(int fd, int family);
 /* From what recvmsg filled in; ports only if the socket has some.  False: it does not say where it was sent to. */
 bool arrival_read(struct msghdr *msg, struct arrival *ret);
 
+/* RFC 4303 2.1; the first four octets. */
+uint32_t door_spi(const uint8_t *esp);
 /* esp: from the SPI on (RFC 4303 2), which is not 0.  What came of it: IKE_WHY_ESP_*. */
 enum ike_reason door_take(const struct datapath_fds *fds, const struct arrival *a, const uint8_t *esp,
 			  size_t len);

@@ -232,8 +232,7 @@ static void receive_esp(struct gateway *g, const struct arrival *a, const uint8_
 
 	ike_count(g->ike, why);
 	if (why == IKE_WHY_ESP_UNKNOWN)
-		unknown_spi(g, &a->remote,
-			    (uint32_t)esp[0] << 24 | (uint32_t)esp[1] << 16 | (uint32_t)esp[2] << 8 | esp[3]);
+		unknown_spi(g, &a->remote, door_spi(esp));
 }
 
 /* A datagram longer than IKE_MESSAGE_MAX comes cut.  That is no message; as ESP it is still too long for the worker,
