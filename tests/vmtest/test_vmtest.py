@@ -48,6 +48,7 @@ def _told(cases):
 @pytest.mark.parametrize("case, verdict, line", [
     ("passes", "ok", None),
     ("own", "ok", None),
+    ("dies", "FAILED", r"failed: a child of aditd died"),
     ("fails", "FAILED", r"failed: fails\.sh:2: ls /there/is/no/such/file"),
     ("slow", "FAILED", r"not done within 2 s"),
     ("leaks", "FAILED", r"on the wire: the clear text that the hosts send"),
@@ -67,7 +68,7 @@ def test_is_seen_and_shown(told, case, verdict, line):
 
 def test_sum(told):
     status, _, last = told
-    assert (status, last) == (1, "2 passed, 6 failed, 1 skipped")
+    assert (status, last) == (1, "2 passed, 7 failed, 1 skipped")
 
 
 def test_artefacts(told, cases):
@@ -117,7 +118,21 @@ def test_nothing_left_after(cases, signo, status):
     (("5.4",), r"no kernel '5\.4' in vmtest/kernels; there are 6\.1, "),
     ((FLOOR, "nosuch"), r"no case 'nosuch' in "),
     (("nothing.deb",), r"no file .*nothing\.deb"),
+    (("--jobs", "0", FLOOR), r"one guest at a time is the least"),
+    (("--build", "/nowhere", FLOOR, "passes"), r"/nowhere/aditd is not there: run make first"),
 ])
 def test_a_wrong_name_is_told(cases, argv, says):
     done = subprocess.run(command(cases, *argv), text=True, capture_output=True, timeout=30, check=False)
+    assert done.returncode == 2 and re.search(says, done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("header, says", [
+    ("wire: wet", r"case odd\.sh: wire is 'wet', must be one of raw, udp, any, none"),
+    ("boot: twice", r"case odd\.sh: boot is 'twice', must be one of hub, queues"),
+    ("limit: soon", r"case odd\.sh: limit is 'soon', must be a number of seconds"),
+])
+def test_a_wrong_header_is_told(cases, header, says):
+    (cases / "odd.sh").write_text(f"# {header}\n")
+    done = subprocess.run(command(cases, FLOOR), text=True, capture_output=True, timeout=30, check=False)
+    (cases / "odd.sh").unlink()
     assert done.returncode == 2 and re.search(says, done.stderr), done.stderr
