@@ -49,7 +49,7 @@ struct parent {
 	struct programs *programs;
 	struct host *host;
 	struct child children[CHILDREN];
-	int ike_sockets[IKE_SOCKETS], esp_sockets[ESP_SOCKETS];
+	int ike_sockets[IKE_SOCKETS], esp_sockets[ESP_SOCKETS], esp_sinks[ESP_SOCKETS];
 	uint64_t cookies[IKE_SOCKETS];
 	int control_fd, lock_fd;
 	int ike_worker[2]; /* [0] is ike's end; both stay open here, so that a restart loses nothing */
@@ -124,6 +124,7 @@ static int run_worker(struct parent *p)
 	close_fd(&p->control_fd);
 	sockets_close(p->ike_sockets, IKE_SOCKETS);
 	sockets_close(p->esp_sockets, ESP_SOCKETS);
+	sockets_close(p->esp_sinks, ESP_SOCKETS);
 	return worker_run(&setup);
 }
 
@@ -165,6 +166,7 @@ static int run_ike(struct parent *p)
 	programs_keep_fds(p->programs, keep, sizeof(keep) / sizeof(*keep));
 	memcpy(setup.sockets, p->ike_sockets, sizeof(setup.sockets));
 	memcpy(setup.esp_sockets, p->esp_sockets, sizeof(setup.esp_sockets));
+	sockets_close(p->esp_sinks, ESP_SOCKETS);
 	/* A socket's rings mapped here would keep it alive after the worker's end. */
 	host_close_xsk(p->host);
 	close_fd(&p->ike_worker[1]);
@@ -488,7 +490,7 @@ static int open_all(struct parent *p)
 	if (!err)
 		err = sockets_open_ike(p->ike_sockets, p->cookies);
 	if (!err)
-		err = sockets_open_esp(p->esp_sockets);
+		err = sockets_open_esp(p->esp_sockets, p->esp_sinks);
 	if (err)
 		return err;
 	p->control_fd = sockets_open_control(p->instance);
@@ -514,6 +516,7 @@ static void close_all(struct parent *p)
 	programs_free(p->programs);
 	sockets_close(p->ike_sockets, IKE_SOCKETS);
 	sockets_close(p->esp_sockets, ESP_SOCKETS);
+	sockets_close(p->esp_sinks, ESP_SOCKETS);
 	sockets_close(p->ike_worker, 2);
 	sockets_close(p->door, 2);
 	sockets_close(p->ike_parent, 2);
@@ -537,8 +540,9 @@ int parent_run(const char *instance, const char *config)
 		.lock_fd = -1,
 		.ike_worker = {-1,			   -1							     },
 		.esp_sockets = {-1, -1},
-		.door = {-1,			     -1										       },
-		.ike_parent = {-1, -1},
+		.esp_sinks = {-1,				  -1										       },
+		.door = {-1, -1},
+		.ike_parent = {-1,			   -1														 },
 		.signal_fd = -1,
 		.link_fd = -1,
 		.netfilter_fd = -1,

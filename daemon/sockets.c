@@ -2,6 +2,7 @@
 #include "sockets.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -97,17 +98,37 @@ int sockets_open_ike(int fds[IKE_SOCKETS], uint64_t cookies[IKE_SOCKETS])
 	return 0;
 }
 
-int sockets_open_esp(int fds[ESP_SOCKETS])
+/* Takes part in everything and keeps nothing, so that it is never full. */
+static int keep_nothing(int fd)
+{
+	struct sock_filter none = {.code = BPF_RET | BPF_K, .k = 0};
+	const struct sock_fprog filter = {.len = 1, .filter = &none};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) ? -errno : 0;
+}
+
+static int open_raw(int family, int *ret)
+{
+	*ret = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ESP);
+	if (*ret >= 0 || (errno == EAFNOSUPPORT && family == AF_INET6))
+		return 0;
+	return -errno;
+}
+
+int sockets_open_esp(int fds[ESP_SOCKETS], int sinks[ESP_SOCKETS])
 {
 	static const int family[ESP_SOCKETS] = {AF_INET, AF_INET6};
 	int i, err = 0;
 
 	for (i = 0; i < ESP_SOCKETS && !err; i++) {
-		fds[i] = socket(family[i], SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ESP);
-		if (fds[i] < 0 && errno == EAFNOSUPPORT && family[i] == AF_INET6)
-			continue;
-		err = fds[i] < 0 ? -errno : arrival_ask(fds[i], family[i]);
+		err = open_raw(family[i], &sinks[i]);
+		if (!err && sinks[i] >= 0)
+			err = keep_nothing(sinks[i]);
 		if (!err)
+			err = open_raw(family[i], &fds[i]);
+		if (!err && fds[i] >= 0)
+			err = arrival_ask(fds[i], family[i]);
+		if (!err && fds[i] >= 0)
 			set_int(fds[i], SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_OCTETS);
 	}
 	if (err)

@@ -10,9 +10,10 @@
 /* Opens UDP 500 and 4500 of both families; -1 stays where a family is missing.  cookies: SO_COOKIE of each,
  * by which the egress program knows them.  Logs what is wrong; -errno. */
 int sockets_open_ike(int fds[IKE_SOCKETS], uint64_t cookies[IKE_SOCKETS]);
-/* Raw ESP of both families, for what XDP cannot take: fragments, interfaces without Ethernet.  That somebody listens
- * also keeps the kernel from answering with "protocol unreachable".  The same otherwise. */
-int sockets_open_esp(int fds[ESP_SOCKETS]);
+/* Raw ESP of both families, for what XDP cannot take: fragments, interfaces without Ethernet.  While nobody listens,
+ * or the one who does is full, the kernel answers ESP with "protocol unreachable": sinks listen too and are never
+ * full.  The same otherwise. */
+int sockets_open_esp(int fds[ESP_SOCKETS], int sinks[ESP_SOCKETS]);
 void sockets_close(int *fds, unsigned n);
 
 /* /run/adit/INSTANCE/control, listening, root only. */

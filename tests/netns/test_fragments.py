@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """ESP that no XDP program can take: in fragments, or by an interface without Ethernet.  It goes through the kernel, ike
 and the slow door of the worker, and must not be treated more kindly there."""
+import os
+import signal
 import struct
 
 import pytest
@@ -142,7 +144,15 @@ def test_strangers_at_the_door(lab, aditd, adit, capture):
 
 
 def test_no_esp_is_answered_with_icmp(lab, aditd, capture):
-    aditd("gwB", adit_conf("B"), files())
+    """Not even what ike has no room for, when it cannot keep up."""
+    b = aditd("gwB", adit_conf("B"), files())
     wire = capture("inet", "b0", "icmp")
-    lab.run("inet", PYTHON, "-c", SEND, WAN["B"], "deadbeef00000001" + "00" * 1992)
-    assert not sum(wire.names().values())
+    esp = "deadbeef00000001" + "00" * 1992
+    lab.run("inet", PYTHON, "-c", SEND, WAN["B"], esp)
+    ike = b.kill("ike", signal.SIGSTOP)
+    lab.run("inet", PYTHON, "-c", SEND.replace("s.sendto", "for i in range(3000): s.sendto"), WAN["B"], esp)
+    os.kill(ike, signal.SIGCONT)
+    # The capture works: a closed UDP port is answered.
+    lab.run("inet", "bash", "-c", f"echo >/dev/udp/{WAN['B']}/9")
+    wait_for("the answer to UDP", lambda: wire.names()["icmp"], 5)
+    assert wire.names()["icmp"] == 1, dict(wire.names())
