@@ -1,6 +1,7 @@
 # title: other algorithms, $suite ($peer); both call
 # variants: peer=strongswan,libreswan suite=gcm128,cbc256,cbc128,cbc512,pfs
 # wire: raw
+# ci: no
 # What Adit has, the peer in its own words, and what the peer's kernel says of each SA.
 case $suite in
 gcm128)

@@ -303,7 +303,7 @@ host_of() { # host_of A|B 4|6
 ping_any() {
 	local from=$1 to=$2 family=$3
 	shift 3
-	in_ "lan$from" ping -q -c 3 -i 0.2 -W 3 -p "$CLEAR_HEX" "$@" "$(host_of "$to" "$family")"
+	in_ "lan$from" ping -q -c 3 -i 0.05 -W 3 -p "$CLEAR_HEX" "$@" "$(host_of "$to" "$family")"
 }
 # ping_ok: the same, and every one is answered.  Twice, because ping waits only two round trips for its last answer
 # once it had others, and an emulated machine may stop for longer; what Adit loses, it loses both times.
