@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What crosses a wire: tcpdump writes it, scapy reads it, and every packet gets one of a few names."""
 import collections
+import contextlib
 import signal
 import subprocess
 import time
@@ -98,7 +99,7 @@ class Capture:
     def names(self):
         """How many packets of each name."""
         self.stop()
-        with RawPcapReader(str(self.file)) as reader:
+        with contextlib.closing(RawPcapReader(str(self.file))) as reader:
             return collections.Counter(quick_name_of(octets) or name_of(Ether(octets)) for octets, _ in reader)
 
     def assert_only_ipsec(self, also=()):
