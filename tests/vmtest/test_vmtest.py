@@ -32,17 +32,18 @@ def command(cases, *argv):
 
 @pytest.fixture(scope="module", name="told")
 def _told(cases):
-    """One run of all of them: (exit status, {case: its lines}, the last line)."""
+    """One run of all of them: (exit status, {case: its lines}, the lines from the table on)."""
     done = subprocess.run(command(cases, FLOOR), text=True, capture_output=True, timeout=300, check=False)
     by_case, name = {}, None
-    for line in done.stdout.splitlines():
+    lines, table, end = done.stdout.partition("| case ")
+    assert table, done.stdout + done.stderr
+    for line in lines.splitlines():
         if m := re.match(rf"  (\w+) +{re.escape(FLOOR)} +(\w+)  ", line):
             name = m[2]
             by_case[name] = [m[1]]
         elif line.startswith("          | ") and name:
             by_case[name].append(line[12:])
-    assert by_case, done.stdout + done.stderr
-    return done.returncode, by_case, done.stdout.strip().splitlines()[-1]
+    return done.returncode, by_case, end.strip().splitlines()
 
 
 @pytest.mark.parametrize("case, verdict, line", [
@@ -67,8 +68,16 @@ def test_is_seen_and_shown(told, case, verdict, line):
 
 
 def test_sum(told):
-    status, _, last = told
-    assert (status, last) == (1, "2 passed, 7 failed, 1 skipped")
+    status, _, end = told
+    assert (status, end[-1]) == (1, "2 passed, 7 failed, 1 skipped")
+
+
+def test_what_failed_is_told_again_at_the_end(told):
+    _, by_case, end = told
+    at = end.index(f"why fails failed on {FLOOR}:")
+    assert end[at + 1].startswith("          | failed: fails.sh:2: ls /there/is/no/such/file")
+    failed = {case for case, lines in by_case.items() if lines[0] == "FAILED"}
+    assert failed == {line.split()[1] for line in end if line.startswith("why ")}
 
 
 def test_artefacts(told, cases):
