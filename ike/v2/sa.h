@@ -404,6 +404,14 @@ static inline bool sa_leaving(const struct ike_sa *sa)
 	return sa->want_delete && sa->why != IKE_WHY_REDUNDANT;
 }
 
+/* Whether anybody is there at all: asked as often as the peer's dpd says.  A redundant SA is one that the peer
+ * may have forgotten long ago: it rebooted, and called again without INITIAL_CONTACT. */
+static inline bool asks_for_life(const struct ike_sa *sa)
+{
+	return sa->req.task == TASK_ALIVE ||
+	       (sa->req.task == TASK_DELETE_IKE && sa->why == IKE_WHY_REDUNDANT);
+}
+
 /* Between the last messages of an attempt that was refused in clear; four times this and it is given up. */
 static inline uint64_t refused_wait_ms(const struct ike *ike)
 {

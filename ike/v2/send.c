@@ -128,7 +128,7 @@ void resend_request(struct ike *ike, struct ike_sa *sa)
 	const struct ike_peer_conf *conf = &sa->peer->conf;
 	uint64_t wait = (uint64_t)ike->limits.retransmit_ms << (r->sent < 16 ? r->sent : 16);
 
-	if (r->task == TASK_ALIVE && conf->dpd.interval_s)
+	if (asks_for_life(sa) && conf->dpd.interval_s)
 		wait = conf->dpd.interval_s * 1000ull;
 	if (r->task == TASK_INIT && sa->hint)
 		wait = refused_wait_ms(ike);

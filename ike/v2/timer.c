@@ -80,8 +80,8 @@ static void gave_up(struct ike *ike, struct ike_sa *sa)
 
 static void request_tick(struct ike *ike, struct ike_sa *sa)
 {
-	unsigned most = sa->req.task == TASK_ALIVE && sa->peer->conf.dpd.retries ? sa->peer->conf.dpd.retries
-										 : ike->limits.retransmits;
+	unsigned most = asks_for_life(sa) && sa->peer->conf.dpd.retries ? sa->peer->conf.dpd.retries
+									: ike->limits.retransmits;
 
 	/* Refused in clear: there is a deadline instead. */
 	if (sa->req.sent > most && !(sa->req.task == TASK_INIT && sa->hint))

@@ -160,6 +160,33 @@ static void dead_peer(void **state)
 	pair_stop(&p);
 }
 
+/* Of two SAs one is given up.  A peer that does not know it any more is not asked for long. */
+static void redundant_and_unknown(void **state)
+{
+	struct ike_totals totals[2];
+	unsigned i;
+
+	(void)state;
+	plan_default(&plan);
+	for (i = 0; i < 2; i++) {
+		plan.peer[i].dpd.idle_s = 600;
+		plan.peer[i].dpd.interval_s = 1;
+		plan.peer[i].dpd.retries = 2;
+	}
+	pair_start(&p, &plan, 1);
+	assert_int_equal(ike_initiate(p.e[0].ike, 10, NULL), 0);
+	assert_int_equal(ike_initiate(p.e[1].ike, 10, NULL), 0);
+	pair_run(&p);
+	assert_int_equal(count_sas(&p.e[0], IKE_UP), 2);
+	p.fate = lose_all;
+	pair_pass_time(&p, 7000);
+	for (i = 0; i < 2; i++)
+		ike_totals(p.e[i].ike, &totals[i]);
+	assert_int_equal(totals[0].sas + totals[1].sas, 3);
+	assert_int_equal(count_kids(&p.e[0]) + count_kids(&p.e[1]), 3);
+	pair_stop(&p);
+}
+
 /* A child that is kept up comes back after the peer restarts, and INITIAL_CONTACT clears what it left. */
 static void peer_restarts(void **state)
 {
@@ -480,6 +507,7 @@ int main(void)
 		cmocka_unit_test(no_nat_no_move),
 		cmocka_unit_test(force_encap),
 		cmocka_unit_test(dead_peer),
+		cmocka_unit_test(redundant_and_unknown),
 		cmocka_unit_test(peer_restarts),
 		cmocka_unit_test(deletes),
 		cmocka_unit_test(deletes_cross),

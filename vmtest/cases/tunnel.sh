@@ -24,6 +24,6 @@ within 5 xfrm_gone
 within 5 adit_gone
 
 say "traffic calls"
-ping_any A B 4 -c 8 -i 0.2
-ping_any A B 6 -c 8 -i 0.2
+within 15 ping_any A B 4 -c 1 -W 1
+within 15 ping_any A B 6 -c 1 -W 1
 xfrm_insist
