@@ -35,9 +35,12 @@ class Aditd:
 
     def start(self, *more, tcx=True):
         """tcx=False: as if the kernel had none."""
+        workers = self.text().count("/worker: ready")
         how = () if tcx else (PYTHON, HERE / "without_tcx.py")
         self.child = self.lab.start(self.box, self.log.name, *how, BUILD / "aditd", "-f", self.conf, "-i", self.instance, *more)
         wait_for(f"aditd on {self.box} answers", self.answers, 15)
+        # It answers when it guards, which may be before the worker takes packets.
+        wait_for(f"the worker on {self.box} is ready", lambda: self.text().count("/worker: ready") > workers, 15)
         return self
 
     def answers(self):
