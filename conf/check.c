@@ -5,7 +5,6 @@
 #include "rules.h"
 
 #include <adit/maps.h>
-#include <adit/suite.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,14 +41,14 @@ static bool is_aead(struct conf_alg a)
 }
 
 /* RFC 7296 3.3: an AEAD cipher brings its own integrity, and a proposal holds one sort of cipher. */
-static bool check_ciphers(struct parse *p, const char *kind, const char *name,
+static void check_ciphers(struct parse *p, const char *kind, const char *name,
 			  const struct conf_algs *encryption, struct conf_loc at,
 			  struct conf_loc integrity_at)
 {
 	unsigned i, aead = 0;
 
 	if (!encryption->n)
-		return false; /* complained about already */
+		return; /* complained about already */
 	for (i = 0; i < encryption->n; i++)
 		aead += is_aead(encryption->v[i]);
 	if (aead && aead < encryption->n)
@@ -64,41 +63,15 @@ static bool check_ciphers(struct parse *p, const char *kind, const char *name,
 		diag_error(p->diag, at,
 			   "%s \"%s\": CBC ciphers need integrity, for instance \"integrity sha256\"", kind,
 			   name);
-	else
-		return true;
-	return false;
 }
 
-static bool have_suite(struct conf_alg e, uint16_t integrity)
-{
-#define X(suite, name, encr, bits, integ, ...)                              \
-	if (e.id == (encr) && e.key_bits == (bits) && integrity == (integ)) \
-		return true;
-	ADIT_SUITES(X)
-#undef X
-	return false;
-}
-
-/* The datapath has suites, not every pair that could be negotiated. */
+/* The datapath has a suite for every pair of a cipher and an integrity: see suite.h. */
 static void check_esp(struct parse *p, const struct conf_esp_proposal *e)
 {
-	unsigned i, j;
-
 	if (e->lifetime_bytes)
 		diag_warn(p->diag, e->at.lifetime_bytes,
 			  "lifetime-bytes is not acted on yet: age alone replaces the SA");
-	if (!check_ciphers(p, "esp-proposal", e->name, &e->encryption, e->at.encryption, e->at.integrity))
-		return;
-	for (i = 0; i < e->encryption.n; i++) {
-		struct conf_alg a = e->encryption.v[i];
-
-		for (j = 0; j < e->integrity.n; j++)
-			if (!have_suite(a, e->integrity.v[j].id))
-				diag_error(p->diag, e->at.encryption,
-					   "esp-proposal \"%s\": %s with %s is not there yet", e->name,
-					   conf_alg_name(CONF_ENCRYPTION, a.id, a.key_bits),
-					   conf_alg_name(CONF_INTEGRITY, e->integrity.v[j].id, 0));
-	}
+	check_ciphers(p, "esp-proposal", e->name, &e->encryption, e->at.encryption, e->at.integrity);
 }
 
 /* ---- peers --------------------------------------------------------------------------------- */

@@ -94,8 +94,7 @@ static const struct {
 	  "2:112: " E("esp-proposal \"e\": GCM guards integrity itself, so integrity has to go"),
 	  "6:14: " W("esp-proposal \"c\" is used by no policy"),
 	  "6:29: " E("esp-proposal \"c\": CBC ciphers need integrity, for instance \"integrity sha256\""),
-	  "7:14: " W("esp-proposal \"d\" is used by no policy"),
-	  "7:29: " E("esp-proposal \"d\": aes192 with sha512 is not there yet")}	},
+	  "7:14: " W("esp-proposal \"d\" is used by no policy")}			},
 
  /* ---- peers --------------------------------------------------------------------------------- */
 	{IFC PROP "peer hq { version 1; remote 2.1.1.0/24; local-id hq; remote-id keyid:xy; psk file:hq.psk; "

@@ -16,6 +16,8 @@
 #include "log.h"
 #include "scratch.h"
 
+#include <adit/suite.h>
+
 static const char full[] =
 	"# a comment; with a semicolon\n"
 	"adit { log debug }\n"
@@ -317,6 +319,29 @@ static void files_that_are_none(void **state)
 	conf_free(NULL);
 }
 
+/* What may be written can be done: there is no word that the datapath lacks. */
+static void every_esp_pair_is_a_suite(void **state)
+{
+	unsigned encr, bits, integ;
+
+	(void)state;
+	for (encr = 0; encr < 64; encr++)
+		for (bits = 0; bits <= 256; bits += 64)
+			for (integ = 0; integ < 64; integ++) {
+				bool aead = encr == 20, found = false;
+
+				if (!conf_alg_name(CONF_ENCRYPTION, encr, bits) ||
+				    (aead ? integ : !conf_alg_name(CONF_INTEGRITY, integ, 0)))
+					continue;
+#define X(suite, name, e, b, i, ...) found |= encr == (e) && bits == (b) && integ == (i);
+				ADIT_SUITES(X)
+#undef X
+				if (!found)
+					fail_msg("no suite for cipher %u-%u, integrity %u", encr, bits,
+						 integ);
+			}
+}
+
 static void quantities_carry_units(void **state)
 {
 	static const struct {
@@ -377,6 +402,7 @@ int main(void)
 		cmocka_unit_test(keys_are_read_as_they_are_written),
 		cmocka_unit_test(a_key_file_is_looked_at_again_when_it_is_read),
 		cmocka_unit_test(files_that_are_none),
+		cmocka_unit_test(every_esp_pair_is_a_suite),
 		cmocka_unit_test(quantities_carry_units),
 		cmocka_unit_test(the_table_holds_together),
 	};
