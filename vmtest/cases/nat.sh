@@ -1,5 +1,5 @@
 # title: NAT in front of $behind ($peer)
-# variants: peer=strongswan behind=adit,peer
+# variants: peer=strongswan,libreswan behind=adit,peer
 # wire: udp
 # limit: 90
 # A box that masquerades stands between a gateway and the wire, and neither gateway was told:
@@ -7,15 +7,14 @@
 #                  192.0.2.1       192.0.2.2    10.9.9.1  10.9.9.2
 esp=udp
 adit_nat=yes
-case $behind in
-adit) boxes="gwA wire0 1 gwB wire1 2" ;;
-peer)
+boxes="gwA wire0 1 gwB wire1 2"
+strongswan_conn="encap = no"
+libreswan_conn="encapsulation=auto"
+if [ $behind = peer ]; then
 	boxes="gwB wire1 2 gwA wire0 1"
-	strongswan_conn="local_addrs = 10.9.9.2"
-	;;
-esac
-strongswan_conn="encap = no
-	${strongswan_conn:-}"
+	strongswan_conn+=$'\nlocal_addrs = 10.9.9.2'
+	libreswan_conn+=$'\nleft=10.9.9.2'
+fi
 BOXES+=" gwN"
 
 lab_up() {
@@ -73,6 +72,8 @@ pings_ok
 transfer A B 4
 transfer B A 6
 
+# libreswan 4.10 keeps nothing alive here, not even with keep-alive=5.
+[ $peer-$behind != libreswan-peer ] || exit 0
 say "silence"
 within 25 kept_alive
 [ $behind = adit ] || says '^[1-9].* drop-keepalive' adit show statistics

@@ -46,6 +46,7 @@ peer_start() {
 charon {
 	load = random nonce openssl aes sha1 sha2 hmac kdf gcm curve25519 gmp pem pkcs1 x509 pubkey kernel-netlink socket-default vici updown
 	retransmit_tries = 3
+	keep_alive = 5
 	filelog { log { path = /run/vm/charon.log
 		default = 1
 		ike = 2
