@@ -27,7 +27,7 @@ else
 	within 15 ike_renewed "$ike"
 	[ "$(xfrm_spis)" = "$children" ] || fail "the child SAs were replaced, too"
 fi
-sleep 1
+sleep 2 # long enough for talk_ends to see that nothing comes any more
 talk_ends 2
 
 say "what replaced it works"

@@ -357,8 +357,8 @@ talk_ends() {
 			/transmitted/ { sent = $1 }
 			END { print sent + 0, answered + 0, last + 0 }' "$file")"
 		[ "$sent" -ge 10 ] || fail "hardly anybody talked: $(<"$file")"
-		# What was sent in the last second may be on its way still.
-		[ $((sent - last)) -gt 5 ] || sent=$last
+		# The last two, of 0.4 s, may be on their way still.  More is a silence, and counts.
+		[ $((sent - last)) -gt 2 ] || sent=$last
 		say "${file##*-}: $((sent - answered)) of $sent packets lost"
 		lost=$((lost + sent - answered))
 	done
