@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "host_parts.h"
+
+#include <errno.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "netfilter.h"
+
+static void decide_fast_path(struct port *p, int looks, const char *looks_why)
+{
+	p->fast_path = false;
+	if (!p->device || !p->device->xsk)
+		snprintf(p->why, sizeof(p->why), "no AF_XDP socket here");
+	else if (p->conf->fast_path == CONF_OFF)
+		snprintf(p->why, sizeof(p->why), "configured off");
+	else if (p->link.mtu > ADIT_FRAME_MTU_MAX)
+		snprintf(p->why, sizeof(p->why), "MTU above %d", ADIT_FRAME_MTU_MAX);
+	else if (p->conf->role == CONF_OUTSIDE) {
+		p->fast_path = true;
+		snprintf(p->why, sizeof(p->why), "sealed packets leave through AF_XDP");
+	} else if (p->conf->fast_path == CONF_AUTO && looks)
+		snprintf(p->why, sizeof(p->why), "%.111s", looks_why);
+	else {
+		p->fast_path = true;
+		snprintf(p->why, sizeof(p->why), "%s",
+			 looks ? "configured on, around netfilter"
+			       : "no netfilter rule sees forwarded packets");
+	}
+}
+
+/* What an enveloped packet may have: the configured or the device's, and never more than our frames hold. */
+static uint16_t port_mtu(const struct port *p)
+{
+	unsigned mtu = p->conf->mtu && p->conf->mtu < p->link.mtu ? p->conf->mtu : p->link.mtu;
+
+	return (uint16_t)(mtu < ADIT_FRAME_MTU_MAX ? mtu : ADIT_FRAME_MTU_MAX);
+}
+
+static int write_port(struct host *h, const struct port *p)
+{
+	struct adit_port m = {
+		.slot = p->device && p->device->xsk ? p->device->slot : ADIT_NO_SLOT,
+		.queues = p->device ? p->device->link.queues : 0,
+		.lower_ifindex = p->link.lower,
+		.vlan = p->link.vlan,
+		.mtu = port_mtu(p),
+		.role = p->conf->role == CONF_OUTSIDE ? ADIT_ROLE_OUTSIDE : ADIT_ROLE_INSIDE,
+	};
+
+	memcpy(m.name, p->link.name, sizeof(m.name));
+	memcpy(m.mac, p->link.mac, sizeof(m.mac));
+	if (p->fast_path)
+		m.flags |= ADIT_PORT_FAST_PATH;
+	if (p->conf->policy && p->conf->policy->unmatched == CONF_DROP)
+		m.flags |= ADIT_PORT_UNMATCHED_DROP;
+	if (p->link.type != ARPHRD_ETHER)
+		m.flags |= ADIT_PORT_NO_ETHERNET;
+	return programs_set_port(h->programs, p->link.ifindex, &m);
+}
+
+/* The far end is a port too: its program finds its own slot there. */
+static int write_internal(struct host *h)
+{
+	const struct device *far = &h->devices[FAR_SLOT];
+	struct adit_port m = {
+		.slot = far->slot,
+		.queues = far->link.queues,
+		.lower_ifindex = far->link.ifindex,
+		.mtu = (uint16_t)far->link.mtu,
+		.role = ADIT_ROLE_INTERNAL,
+	};
+
+	memcpy(m.name, far->link.name, sizeof(m.name));
+	memcpy(m.mac, far->link.mac, sizeof(m.mac));
+	return programs_set_port(h->programs, far->link.ifindex, &m);
+}
+
+static void tell_worker(struct host *h)
+{
+	unsigned i;
+
+	worker_shared_begin(h->shared_worker);
+	for (i = 0; i < h->n_devices; i++) {
+		struct worker_shared_port *sp = &h->shared_worker->ports[h->devices[i].slot];
+
+		memcpy(sp->mac, h->devices[i].link.mac, sizeof(sp->mac));
+		sp->mtu = (uint16_t)h->devices[i].link.mtu;
+		sp->flags = 0;
+	}
+	for (i = 0; i < h->n_ports; i++)
+		if (h->ports[i].device && h->ports[i].fast_path)
+			h->shared_worker->ports[h->ports[i].device->slot].flags |= ADIT_PORT_FAST_PATH;
+	worker_shared_end(h->shared_worker);
+}
+
+static const char *xdp_word(const struct port *p)
+{
+	return !p->device ? "off" : p->device->native ? "native" : "generic";
+}
+
+static const char *xsk_word(const struct port *p)
+{
+	return !p->device || !p->device->xsk	    ? "none"
+	       : xsk_port_zero_copy(p->device->xsk) ? "zerocopy"
+						    : "copy";
+}
+
+static const char *tc_word(const struct port *p)
+{
+	return !p->tc_attached ? "off" : p->tc == TC_MODE_TCX ? "tcx" : "clsact";
+}
+
+void host_tell_readers(struct host *h)
+{
+	unsigned i;
+
+	for (i = 0; i < h->n_ports; i++) {
+		const struct port *p = &h->ports[i];
+		struct host_port *hp = &h->shared->port[i];
+
+		snprintf(hp->name, sizeof(hp->name), "%s", p->link.name);
+		hp->ifindex = p->link.ifindex;
+		hp->mtu = p->link.mtu;
+		hp->queues = p->link.queues;
+		memcpy(hp->mac, p->link.mac, sizeof(hp->mac));
+		hp->outside = p->conf->role == CONF_OUTSIDE;
+		hp->fast_path = p->fast_path;
+		snprintf(hp->why, sizeof(hp->why), "%s", p->why);
+		snprintf(hp->xdp, sizeof(hp->xdp), "%s", xdp_word(p));
+		snprintf(hp->xsk, sizeof(hp->xsk), "%s", xsk_word(p));
+		snprintf(hp->tc, sizeof(hp->tc), "%s", tc_word(p));
+	}
+	h->shared->ports = h->n_ports;
+}
+
+int host_publish(struct host *h)
+{
+	char why[112] = "";
+	int looks = netfilter_looks(why, sizeof(why)), err = 0;
+	unsigned i;
+
+	for (i = 0; i < h->n_ports && !err; i++) {
+		bool before = h->ports[i].fast_path;
+
+		decide_fast_path(&h->ports[i], looks, why);
+		if (before != h->ports[i].fast_path && h->ports[i].device && h->ports[i].device->xsk)
+			log_info("%s: fast path %s: %s", h->ports[i].link.name,
+				 h->ports[i].fast_path ? "on" : "off", h->ports[i].why);
+		err = write_port(h, &h->ports[i]);
+	}
+	if (!err)
+		err = write_internal(h);
+	tell_worker(h);
+	host_tell_readers(h);
+	return err;
+}
