@@ -92,13 +92,6 @@ static __always_inline __u32 redirect_inside(struct __sk_buff *skb, const struct
 	return ADIT_TO_INTERNAL;
 }
 
-static __always_inline __u32 unmatched(const struct packet *p, const struct adit_port *port)
-{
-	if (p->key.family == 4 && is_v4_group(&p->key.remote))
-		return ADIT_PASS_CLEAR;
-	return port && port->flags & ADIT_PORT_UNMATCHED_DROP ? ADIT_DROP_UNMATCHED : ADIT_PASS_CLEAR;
-}
-
 static __always_inline bool is_ip(__u16 type)
 {
 	return type == ETH_P_IP || type == ETH_P_IPV6;
@@ -137,7 +130,7 @@ static __always_inline __u32 step_over_tags(struct __sk_buff *skb, void *data, v
 	return is_ip(p->type) ? 0 : ADIT_PASS_NOT_IP;
 }
 
-/* Headers of an IP packet; port may be NULL. */
+/* Headers of an IP packet. */
 static __always_inline __u32 parse_skb(struct __sk_buff *skb, struct packet *p, const struct adit_port *port,
 				       __u32 how)
 {
@@ -146,7 +139,7 @@ static __always_inline __u32 parse_skb(struct __sk_buff *skb, struct packet *p, 
 	__u32 want = skb->len < HEADERS_WANTED ? skb->len : HEADERS_WANTED, why;
 
 	p->type = bpf_ntohs(skb->protocol);
-	p->l3 = port && port->flags & ADIT_PORT_NO_ETHERNET ? 0 : ETH_HLEN;
+	p->l3 = port->flags & ADIT_PORT_NO_ETHERNET ? 0 : ETH_HLEN;
 	if (!is_ip(p->type) && !(p->l3 && is_vlan(skb->protocol)))
 		return ADIT_PASS_NOT_IP;
 	if (end - data < want) {
@@ -155,7 +148,7 @@ static __always_inline __u32 parse_skb(struct __sk_buff *skb, struct packet *p, 
 		data = (void *)(long)skb->data;
 		end = (void *)(long)skb->data_end;
 	}
-	why = step_over_tags(skb, data, end, p, port ? port->vlan : VLAN_NONE);
+	why = step_over_tags(skb, data, end, p, port->vlan);
 	return why ? why : parse_ip(skb, data, end, p, how | PARSE_SKB);
 }
 
@@ -180,11 +173,14 @@ static __always_inline __u32 take_ingress(struct __sk_buff *skb, struct packet *
 	__u32 ifindex = skb->ifindex, why;
 	const struct adit_port *port = bpf_map_lookup_elem(&ports, &ifindex);
 
+	if (!port)
+		return ADIT_DROP_NO_POLICY;
 	why = parse_skb(skb, p, port, PARSE_INBOUND);
 	if (why)
 		return why;
 	p->key.kind = FLOW_IN;
 	p->key.ifindex = ifindex;
+	p->key.policy = port->policy;
 	if (p->fragment)
 		return take_fragment(skb, p, PARSE_SKB);
 	if (p->key.protocol == IPPROTO_ESP || (p->key.protocol == IPPROTO_UDP && is_esp_in_udp(skb, p)))
@@ -202,13 +198,14 @@ static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p
 	const struct adit_port *port = bpf_map_lookup_elem(&ports, &ifindex);
 	const struct flow *f;
 
-	if (!h)
-		return ADIT_DROP_UNMATCHED;
+	if (!h || !port)
+		return ADIT_DROP_NO_POLICY;
 	why = parse_skb(skb, p, port, 0);
 	if (why)
 		return why;
 	p->key.kind = FLOW_OUT;
 	p->key.ifindex = ifindex;
+	p->key.policy = port->policy;
 	if (is_our_ike(skb, p, h))
 		return ADIT_PASS_IKE;
 	if (is_our_esp(skb, p, h))
@@ -219,15 +216,13 @@ static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p
 		return ADIT_PASS_CLEAR;
 	f = flow_verdict(&p->key);
 	if (!f)
-		return ADIT_DROP_UNMATCHED;
+		return ADIT_DROP_NO_POLICY;
 	if (f->action == ADIT_PROTECT)
 		return redirect_inside(skb, p, h);
-	if (f->action == SPD_UNSURE)
-		return ADIT_DROP_RULES_CHANGE;
-	if (f->action != ADIT_BYPASS && f->action != ADIT_DISCARD)
-		return unmatched(p, port);
+	if (f->action == ADIT_REST_DISCARD && p->key.family == 4 && is_v4_group(&p->key.remote))
+		return ADIT_PASS_CLEAR;
 	count_hit(f->rule, skb->len - p->l3);
-	return f->action == ADIT_BYPASS ? ADIT_PASS_RULE : ADIT_DROP_RULE;
+	return clear_verdict(f);
 }
 
 #endif

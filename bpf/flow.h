@@ -37,22 +37,23 @@ static __always_inline bool flow_is(const struct flow *f, const struct flow_key 
 	return !differ;
 }
 
-static __always_inline __u32 policy_generation(void)
+static __always_inline __u64 policy_generation(void)
 {
 	__u32 zero = 0;
-	const struct adit_spd_state *state = bpf_map_lookup_elem(&spd_state, &zero);
+	const struct adit_spd_state *rules = bpf_map_lookup_elem(&spd_state, &zero);
+	const struct adit_sa_state *sas = bpf_map_lookup_elem(&sa_state, &zero);
 
-	return state ? state->generation : 0;
+	return rules && sas ? (__u64)rules->generation << 32 | sas->generation : 0;
 }
 
-/* What the SPD says of a flow.  ifindex is the policy interface, whatever the key says.  An unsure answer is
- * not remembered. */
-static __always_inline void flow_classify(struct flow *f, const struct flow_key *key, __u32 ifindex)
+/* What the SPD says of a flow.  policy is that of the interface it leaves by, whatever the key says.  An unsure
+ * answer is not remembered. */
+static __always_inline void flow_classify(struct flow *f, const struct flow_key *key, __u32 policy)
 {
 	struct spd_answer answer = {};
 	struct flow_key at = *key;
 
-	at.ifindex = ifindex;
+	at.policy = policy;
 	spd_search(&at, &answer);
 	f->rule = answer.rule;
 	f->action = answer.action;
@@ -64,10 +65,11 @@ static __always_inline void flow_classify(struct flow *f, const struct flow_key 
 		f->key.kind = FLOW_NONE;
 }
 
-/* The verdict on a packet that leaves or arrives in clear by key->ifindex; NULL only if the map is gone. */
+/* The verdict on a packet that leaves or arrives in clear by key->ifindex under key->policy; NULL only if the map is
+ * gone. */
 static __always_inline struct flow *flow_verdict(const struct flow_key *key)
 {
-	__u32 generation = policy_generation();
+	__u64 generation = policy_generation();
 	__u32 place = flow_place(key);
 	struct flow *f = bpf_map_lookup_elem(&flows, &place);
 
@@ -76,8 +78,27 @@ static __always_inline struct flow *flow_verdict(const struct flow_key *key)
 	f->key = *key;
 	f->generation = generation;
 	f->fib_ns = 0;
-	flow_classify(f, key, key->ifindex);
+	flow_classify(f, key, key->policy);
 	return f;
+}
+
+/* What becomes of a packet in clear, whichever way it goes, that need not be protected. */
+static __always_inline __u32 clear_verdict(const struct flow *f)
+{
+	switch (f->action) {
+	case ADIT_BYPASS:
+		return ADIT_PASS_RULE;
+	case ADIT_REST_BYPASS:
+		return ADIT_PASS_CLEAR;
+	case ADIT_DISCARD:
+		return ADIT_DROP_RULE;
+	case ADIT_REST_DISCARD:
+		return ADIT_DROP_UNMATCHED;
+	case SPD_UNSURE:
+		return ADIT_DROP_RULES_CHANGE;
+	default:
+		return ADIT_DROP_NO_POLICY;
+	}
 }
 
 #endif

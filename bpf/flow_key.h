@@ -33,7 +33,7 @@ struct flow_key {
 	__u8 family; /* 4 or 6 */
 	__u8 kind;
 	__u8 opaque;
-	__u32 pad;
+	__u32 policy; /* of the interface by which it leaves or came; FLOW_INSIDE: 0, the route says */
 };
 
 #define FLOW_KEY_WORDS (sizeof(struct flow_key) / 8)

@@ -95,13 +95,16 @@ static __always_inline __u32 fit(struct xdp_md *ctx, const struct packet *p, con
 static __always_inline __u32 take_internal(struct xdp_md *ctx, struct packet *p, __u32 *socket)
 {
 	const struct adit_host *h = host_facts();
+	const struct adit_port *port;
 	struct envelope *e;
 	struct flow *f;
-	__u32 why, how = 0;
+	__u32 why, ifindex, how = 0;
 
-	p->key.ifindex = policy_ifindex(ctx);
-	if (!p->key.ifindex || !h)
+	p->key.ifindex = ifindex = policy_ifindex(ctx);
+	port = bpf_map_lookup_elem(&ports, &ifindex);
+	if (!port || !port->policy || !h)
 		return ADIT_DROP_NOT_PROTECTED;
+	p->key.policy = port->policy;
 	why = parse_frame(ctx, p, 0);
 	if (why)
 		return why == ADIT_PASS_NOT_IP ? ADIT_DROP_NOT_PROTECTED : why;
@@ -165,19 +168,22 @@ static __always_inline void inside_learn(struct xdp_md *ctx, const struct packet
 		memcpy(f->mac, port->mac, 6);
 		ask_route(ctx, p, f);
 	}
-	if (!f->fib_ifindex) {
+	ifindex = f->fib_ifindex;
+	port = bpf_map_lookup_elem(&ports, &ifindex);
+	if (!port || !port->policy) {
+		f->fib_ifindex = 0;
 		f->action = 0;
 		f->rule = 0;
 		f->sa = 0;
 		f->narrowed = 0;
 	} else if (fresh || f->fib_ifindex != was) {
-		flow_classify(f, &p->key, f->fib_ifindex);
+		flow_classify(f, &p->key, port->policy);
 	}
 }
 
 static __always_inline struct flow *inside_flow(struct xdp_md *ctx, const struct packet *p)
 {
-	__u32 generation = policy_generation();
+	__u64 generation = policy_generation();
 	__u32 place = flow_place(&p->key);
 	struct flow *f = bpf_map_lookup_elem(&flows, &place);
 

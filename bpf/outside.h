@@ -53,12 +53,14 @@ static __always_inline bool is_for_us(void *ctx, const struct packet *p, __u32 h
 	return how & PARSE_SKB ? skb_is_for_us(ctx, p) : frame_is_for_us(ctx, p);
 }
 
-/* Clear text that our own rules would have protected on its way out must not come in as clear text
- * (RFC 4301 5.2 step 3b).  IKE and NAT keepalives to ourselves are never protected (4.4.1). */
+/* What arrives in clear meets the SPD with both ends exchanged (RFC 4301 5.2 step 3): what our own rules would have
+ * protected on its way out must not come in as clear text, nor what they discard.  IKE and NAT keepalives to ourselves are never protected (4.4.1). */
 static __always_inline __u32 front_recheck(const struct packet *p)
 {
 	const struct flow *f;
 
+	if (!p->key.policy) /* no policy interface: a VLAN beside ours */
+		return ADIT_PASS_CLEAR;
 	if (is_neighbour_discovery(p))
 		return ADIT_PASS_CLEAR;
 	if (p->key.family == 6 && (is_v6_link_local(&p->key.remote) || is_v6_link_local(&p->key.local) ||
@@ -68,11 +70,9 @@ static __always_inline __u32 front_recheck(const struct packet *p)
 	if (p->key.family == 4 && is_v4_group(&p->key.local))
 		return ADIT_PASS_CLEAR;
 	f = flow_verdict(&p->key);
-	if (f && f->action == ADIT_PROTECT)
-		return ADIT_DROP_FRONT_RECHECK;
-	if (f && f->action == SPD_UNSURE)
-		return ADIT_DROP_RULES_CHANGE;
-	return ADIT_PASS_CLEAR;
+	if (!f)
+		return ADIT_DROP_NO_POLICY;
+	return f->action == ADIT_PROTECT ? ADIT_DROP_FRONT_RECHECK : clear_verdict(f);
 }
 
 /* Passes as why when it is for us; on its way through it is clear text like any other. */
@@ -230,7 +230,7 @@ static __always_inline __u32 take_natt(struct xdp_md *ctx, const struct packet *
 	return take_esp(ctx, p, &esp, socket);
 }
 
-/* The interface a frame belongs to: this one, or the VLAN device above it; 0 = none of ours. */
+/* The interface a frame belongs to: this one, or the VLAN device above it; 0 = a VLAN that is none of ours. */
 static __always_inline __u32 logical_ifindex(struct xdp_md *ctx, const struct packet *p)
 {
 	struct adit_vlan_key key = {.lower_ifindex = ctx->ingress_ifindex, .vlan = p->vlan};
@@ -244,15 +244,21 @@ static __always_inline __u32 logical_ifindex(struct xdp_md *ctx, const struct pa
 
 static __always_inline __u32 take_outside(struct xdp_md *ctx, struct packet *p, __u32 *socket)
 {
-	__u32 why;
+	const struct adit_port *port;
+	__u32 why, ifindex;
 
 	why = parse_frame(ctx, p, PARSE_INBOUND);
 	if (why)
 		return why;
 	p->key.kind = FLOW_IN;
-	p->key.ifindex = logical_ifindex(ctx, p);
-	if (!p->key.ifindex)
+	p->key.ifindex = ifindex = logical_ifindex(ctx, p);
+	if (!ifindex)
 		return ADIT_PASS_CLEAR;
+	/* Such as a member of a bond, where a program that was attached to the bond runs in native mode. */
+	port = bpf_map_lookup_elem(&ports, &ifindex);
+	if (!port)
+		return ADIT_DROP_NO_POLICY;
+	p->key.policy = port->policy;
 	if (p->fragment)
 		return take_fragment(ctx, p, 0);
 	if (p->key.protocol == IPPROTO_ESP)

@@ -11,7 +11,7 @@
 
 struct spd_answer {
 	__u32 rule;   /* id */
-	__u32 action; /* 0 = none matched */
+	__u32 action; /* 0 = nothing known of this policy */
 };
 
 /* Is a packet whose port cannot be seen one that this rule means?  Protected or discarded rather than let
@@ -49,7 +49,7 @@ static __always_inline bool rule_matches(const struct adit_rule *r, const struct
 {
 	bool lets_pass = r->action == ADIT_BYPASS;
 
-	return r->ifindex == k->ifindex && r->family == k->family &&
+	return r->policy == k->policy && r->family == k->family &&
 	       side_matches(&r->remote, &r->remote_mask, &k->remote) &&
 	       side_matches(&r->local, &r->local_mask, &k->local) &&
 	       protocol_matches(r->protocol, k->protocol, k->opaque, lets_pass) &&

@@ -15,10 +15,10 @@
 /* What was decided for one flow.  Exact: its key is the whole selector of the packet. */
 struct flow {
 	struct flow_key key;
-	__u32 generation;
+	__u64 generation;
 	__u32 rule;    /* id, 0 = none matched */
 	__u32 sa;      /* index, 0 = none */
-	__u8 action;   /* enum adit_action, 0 = none matched, SPD_UNSURE */
+	__u8 action;   /* enum adit_action, 0 = nothing known of the policy, SPD_UNSURE */
 	__u8 narrowed; /* outside what the peer narrowed the SA to */
 	__u16 fib_mtu; /* 0 = no limit known */
 	/* Inside ports only, and only as fresh as fib_ns says. */
@@ -32,7 +32,7 @@ struct flow {
 /* The envelope of one outbound SA, ready to be copied in front of a packet. */
 struct envelope {
 	__u64 stamp_ns;
-	__u32 generation;
+	__u64 generation;
 	__u32 rule;
 	__u32 slot; /* TX socket, here or on the internal port */
 	__u32 sum;  /* of the IPv4 header: what no packet changes */
@@ -79,6 +79,7 @@ TABLE(ports, BPF_MAP_TYPE_HASH, __u32, struct adit_port, LOGICAL_PORTS);
 TABLE(vlan_ports, BPF_MAP_TYPE_HASH, struct adit_vlan_key, __u32, LOGICAL_PORTS);
 TABLE(xsks, BPF_MAP_TYPE_XSKMAP, __u32, __u32, ADIT_PORTS_MAX *ADIT_QUEUES_MAX);
 TABLE(spd_state, BPF_MAP_TYPE_ARRAY, __u32, struct adit_spd_state, 1);
+TABLE(sa_state, BPF_MAP_TYPE_ARRAY, __u32, struct adit_sa_state, 1);
 TABLE(spd, BPF_MAP_TYPE_HASH, struct adit_spd_key, struct adit_rule, RULE_SETS *ADIT_RULES_MAX);
 TABLE(sa_out, BPF_MAP_TYPE_HASH, __u32, struct adit_sa_out, ADIT_SAS_MAX);
 TABLE(sa_in, BPF_MAP_TYPE_HASH, __u32, struct adit_sa_in, ADIT_SAS_MAX);

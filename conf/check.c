@@ -290,14 +290,16 @@ static void check_room(struct parse *p)
 	const struct conf *c = p->conf;
 	size_t i, j, rows = 0;
 
-	for (i = 0; i < c->n_interfaces; i++) {
-		const struct conf_policy *policy = c->interfaces[i]->policy;
+	for (i = 0; i < c->n_policies; i++) {
+		const struct conf_policy *policy = c->policies[i];
 
-		for (j = 0; policy && j < policy->n_rules; j++)
+		for (j = 0; j < policy->n_rules; j++)
 			rows += c->rules[policy->first_rule + j].match->family == AF_UNSPEC ? 2 : 1;
-		if (policy && rows > ADIT_RULES_MAX) {
-			diag_error(p->diag, c->interfaces[i]->at.policy,
-				   "the rules of all interfaces are more than the %u that fit",
+		rows += 2; /* what matches none, a row a family */
+		if (rows > ADIT_RULES_MAX) {
+			diag_error(p->diag, policy->loc,
+				   "the rules of all policies are more than the %u that fit, two a policy of "
+				   "Adit's own among them",
 				   ADIT_RULES_MAX);
 			break;
 		}

@@ -193,6 +193,7 @@ struct conf_entry {
 struct conf_policy {
 	struct conf_loc loc;
 	char name[CONF_NAME_SIZE];
+	uint32_t id; /* unique, never 0; made of the name, so it survives a reload */
 	enum conf_clear deny_action, unmatched;
 	struct conf_entry **entries; /* by number */
 	size_t n_entries;

@@ -72,11 +72,34 @@ static void make_unique(struct parse *p)
 	free(v);
 }
 
+static bool has_id(const struct conf *c, size_t n, uint32_t id)
+{
+	while (n--)
+		if (c->policies[n]->id == id)
+			return true;
+	return false;
+}
+
+/* Of two policies with one id, which is as good as impossible, the later one takes the next. */
+static void number_policies(struct conf *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_policies; i++) {
+		uint32_t id = name_id(c->policies[i]->name);
+
+		while (!id || has_id(c, i, id))
+			id++;
+		c->policies[i]->id = id;
+	}
+}
+
 bool rules_flatten(struct parse *p)
 {
 	struct conf *c = p->conf;
 	size_t i, j, k, n;
 
+	number_policies(c);
 	if (!count_rules(p, &n))
 		return false;
 	c->rules = parse_alloc(p, (n ? n : 1) * sizeof(*c->rules));

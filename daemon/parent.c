@@ -23,6 +23,7 @@
 #include "log.h"
 #include "netfilter.h"
 #include "programs.h"
+#include "spd.h"
 #include "sockets.h"
 
 #define RESTART_MIN_MS 100   /* a child that dies again at once is waited for, each time longer */
@@ -145,12 +146,11 @@ static int run_ike(struct parent *p)
 		const char *map;
 		int *fd;
 	} maps[] = {
-		{"spd_state",      &setup.spd_fds.state	  },
-		{"spd",		&setup.spd_fds.rules	    },
+		{"sa_state",	&setup.fds.sa_state	  },
 		{"sa_out",	   &setup.fds.sa_out	    },
 		{"sa_in",	  &setup.fds.sa_in	  },
 		{"peers",	  &setup.fds.peers	  },
-		{"rule_hits",      &setup.spd_fds.hits	 },
+		{"rule_hits",      &setup.fds.rule_hits	 },
 		{"ports",	  &setup.fds.ports	  },
 		{"reasons_bpf",	&setup.fds.reasons_bpf   },
 		{"reasons_worker", &setup.fds.reasons_worker},
@@ -295,6 +295,11 @@ static int start_all(struct parent *p)
 	int err;
 
 	p->rules_stand = p->attached = false;
+	err = spd_write(p->programs, p->conf);
+	if (err) {
+		log_error("the rules cannot be written: %s", strerror(-err));
+		return err;
+	}
 	err = host_open(p->instance, p->conf, p->programs, p->cookies, &p->host);
 	if (!err)
 		err = start_child(p, CHILD_WORKER);
@@ -370,7 +375,7 @@ static void on_message(struct parent *p)
 	struct adit_msg_id m;
 
 	while (recv(p->ike_parent[1], &m, sizeof(m), MSG_DONTWAIT) == sizeof(m))
-		if (m.type == ADIT_MSG_POLICY_READY && p->host) {
+		if (m.type == ADIT_MSG_READY && p->host) {
 			p->rules_stand = true;
 			attach(p);
 		}

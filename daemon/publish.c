@@ -45,6 +45,7 @@ static int write_port(struct host *h, const struct port *p)
 		.slot = p->device && p->device->xsk ? p->device->slot : ADIT_NO_SLOT,
 		.queues = p->device ? p->device->link.queues : 0,
 		.lower_ifindex = p->link.lower,
+		.policy = p->conf->policy ? p->conf->policy->id : 0,
 		.vlan = p->link.vlan,
 		.mtu = port_mtu(p),
 		.role = p->conf->role == CONF_OUTSIDE ? ADIT_ROLE_OUTSIDE : ADIT_ROLE_INSIDE,
@@ -54,8 +55,6 @@ static int write_port(struct host *h, const struct port *p)
 	memcpy(m.mac, p->link.mac, sizeof(m.mac));
 	if (p->fast_path)
 		m.flags |= ADIT_PORT_FAST_PATH;
-	if (p->conf->policy && p->conf->policy->unmatched == CONF_DROP)
-		m.flags |= ADIT_PORT_UNMATCHED_DROP;
 	if (p->link.type != ARPHRD_ETHER)
 		m.flags |= ADIT_PORT_NO_ETHERNET;
 	return programs_set_port(h->programs, p->link.ifindex, &m);

@@ -29,7 +29,7 @@ struct slot {
 struct datapath {
 	struct datapath_fds fds;
 	const struct conf *conf;
-	struct spd *spd;
+	struct adit_sa_state state;
 	struct slot slots[ADIT_SAS_MAX / 2];
 	bool index_used[ADIT_SAS_MAX];
 	uint32_t next_index;
@@ -111,24 +111,34 @@ static void *map_array(int fd, size_t len, int prot)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-int datapath_new(const struct datapath_fds *fds, const struct conf *conf, struct spd *spd,
-		 struct datapath **ret)
+/* What flow caches learned of SAs before is void. */
+static void sas_changed(struct datapath *dp)
+{
+	uint32_t zero = 0;
+
+	dp->state.generation++;
+	if (bpf_map_update_elem(dp->fds.sa_state, &zero, &dp->state, BPF_ANY))
+		log_error("sa_state cannot be written: %s", strerror(errno));
+}
+
+int datapath_new(const struct datapath_fds *fds, const struct conf *conf, struct datapath **ret)
 {
 	struct datapath *dp = calloc(1, sizeof(*dp));
+	uint32_t zero = 0;
 	int err;
 
 	if (!dp)
 		return -ENOMEM;
 	dp->fds = *fds;
 	dp->conf = conf;
-	dp->spd = spd;
 	dp->next_index = 1;
 	dp->cpus = libbpf_num_possible_cpus();
 	dp->stats = map_array(fds->sa_stats, ADIT_SAS_MAX * sizeof(*dp->stats), PROT_READ);
 	dp->reasons_worker = map_array(fds->reasons_worker, ADIT_REASON_COUNT * sizeof(uint64_t), PROT_READ);
 	dp->reasons_ike =
 		map_array(fds->reasons_ike, IKE_REASON_COUNT * sizeof(uint64_t), PROT_READ | PROT_WRITE);
-	if (!dp->stats || !dp->reasons_worker || !dp->reasons_ike || dp->cpus < 1) {
+	if (!dp->stats || !dp->reasons_worker || !dp->reasons_ike || dp->cpus < 1 ||
+	    bpf_map_lookup_elem(fds->sa_state, &zero, &dp->state)) {
 		err = errno ? -errno : -EIO;
 		datapath_free(dp);
 		return err;
@@ -383,7 +393,7 @@ static int write_sa_out(struct datapath *dp, const struct child_sa *c, struct sl
 	if (bpf_map_update_elem(dp->fds.peers, &o->remote, &peer, BPF_ANY) ||
 	    bpf_map_update_elem(dp->fds.sa_out, &c->rule, o, BPF_ANY))
 		return -errno;
-	spd_changed(dp->spd);
+	sas_changed(dp);
 	return 0;
 }
 
@@ -467,7 +477,7 @@ void datapath_remove(struct datapath *dp, const struct child_sa *c)
 			bpf_map_delete_elem(dp->fds.sa_out, &s->rule);
 		if (!remote_in_use(dp, s))
 			bpf_map_delete_elem(dp->fds.peers, &s->out.remote);
-		spd_changed(dp->spd);
+		sas_changed(dp);
 	}
 	free_index(dp, &s->index_in);
 	free_index(dp, &s->index_out);
@@ -503,7 +513,7 @@ void datapath_discard(struct datapath *dp, uint32_t rule)
 void datapath_worker_lost(struct datapath *dp)
 {
 	forget_all(dp);
-	spd_changed(dp->spd);
+	sas_changed(dp);
 }
 
 /* ---- looking at it ------------------------------------------------------------------------- */
@@ -550,6 +560,24 @@ bool datapath_find(const struct datapath *dp, uint32_t spi_in, struct datapath_c
 		.out = s->index_out ? &dp->stats[s->index_out] : NULL,
 	};
 	return true;
+}
+
+bool datapath_hits(const struct datapath *dp, uint32_t rule, struct adit_hits *ret)
+{
+	struct adit_hits *each = calloc((size_t)dp->cpus, sizeof(*each));
+	bool found;
+	int i;
+
+	if (!each)
+		return false;
+	found = bpf_map_lookup_elem(dp->fds.rule_hits, &rule, each) == 0;
+	*ret = (struct adit_hits){0};
+	for (i = 0; found && i < dp->cpus; i++) {
+		ret->packets += each[i].packets;
+		ret->octets += each[i].octets;
+	}
+	free(each);
+	return found;
 }
 
 uint64_t datapath_reason_bpf(const struct datapath *dp, enum adit_reason reason)

@@ -3,7 +3,7 @@
  *
  * An SA goes to the worker first (keys, over its socket) and then into the maps
  * (addresses and shape, never keys), so that no packet is steered to an SA that the worker cannot know.
- * This file is the only writer of sa_in, sa_out and peers.
+ * This file is the only writer of sa_state, sa_in, sa_out and peers.
  */
 #ifndef ADIT_IKE_DATAPATH_H
 #define ADIT_IKE_DATAPATH_H
@@ -15,10 +15,9 @@
 
 #include "conf.h"
 #include "ike.h"
-#include "spd.h"
 
 struct datapath_fds {
-	int sa_out, sa_in, peers, ports; /* maps */
+	int sa_state, sa_out, sa_in, peers, ports, rule_hits; /* maps */
 	int reasons_bpf, reasons_worker, reasons_ike, sa_stats;
 	int events; /* BPF ring */
 	int worker; /* SOCK_SEQPACKET, msg.h */
@@ -28,8 +27,7 @@ struct datapath_fds {
 struct datapath;
 
 /* Forgets every SA that an earlier ike left in maps and worker.  0 or -errno. */
-int datapath_new(const struct datapath_fds *fds, const struct conf *conf, struct spd *spd,
-		 struct datapath **ret);
+int datapath_new(const struct datapath_fds *fds, const struct conf *conf, struct datapath **ret);
 void datapath_free(struct datapath *dp);
 
 /* For struct ike_env; self is the datapath.  A failure of the worker's socket or of a map is -errno. */
@@ -61,6 +59,8 @@ struct datapath_child {
 };
 bool datapath_find(const struct datapath *dp, uint32_t spi_in, struct datapath_child *ret);
 
+/* Of a rule, summed over all CPUs; false: the rule is not counted. */
+bool datapath_hits(const struct datapath *dp, uint32_t rule, struct adit_hits *ret);
 uint64_t datapath_reason_bpf(const struct datapath *dp, enum adit_reason reason);
 uint64_t datapath_reason_worker(const struct datapath *dp, enum adit_reason reason);
 /* ike's own counters, where bpftool sees them too. */

@@ -15,7 +15,6 @@ struct gateway {
 	struct event_base *loop;
 	struct event *timer;
 	struct ike *ike;
-	struct spd *spd;
 	struct datapath *dp;
 	struct control *control;
 	int64_t loaded_unix; /* when the configuration was read */

@@ -482,9 +482,9 @@ static int watch_all(struct gateway *g)
 	return err;
 }
 
-static int policy_ready(const struct gateway *g)
+static int say_ready(const struct gateway *g)
 {
-	struct adit_msg_id m = {.type = ADIT_MSG_POLICY_READY};
+	struct adit_msg_id m = {.type = ADIT_MSG_READY};
 
 	return send(g->setup->parent_fd, &m, sizeof(m), MSG_NOSIGNAL) == sizeof(m) ? 0 : -errno;
 }
@@ -510,11 +510,7 @@ static int prepare(struct gateway *g)
 	g->timer = g->loop ? evtimer_new(g->loop, on_timer, g) : NULL;
 	if (!g->timer)
 		return -ENOMEM;
-	err = spd_new(&g->setup->spd_fds, g->conf, &g->spd);
-	if (!err)
-		err = datapath_new(&g->setup->fds, g->conf, g->spd, &g->dp);
-	if (!err)
-		err = spd_write(g->spd);
+	err = datapath_new(&g->setup->fds, g->conf, &g->dp);
 	if (err) {
 		log_error("the maps cannot be written: %s", strerror(-err));
 		return err;
@@ -575,7 +571,7 @@ int ike_run(const struct ike_setup *setup)
 	if (!err)
 		err = confine_finish(calls, sizeof(calls) / sizeof(*calls));
 	if (!err)
-		err = policy_ready(g);
+		err = say_ready(g);
 	if (err) {
 		log_error("cannot start: %s", strerror(-err));
 		free(g);

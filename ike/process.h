@@ -41,7 +41,6 @@ struct ike_setup {
 	int esp_sockets[ESP_SOCKETS];
 	int control_fd; /* listening */
 	int parent_fd;	/* SOCK_SEQPACKET, msg.h */
-	struct spd_fds spd_fds;
 	struct datapath_fds fds;
 	const struct host_shared *host;
 	uint64_t started_ms; /* CLOCK_MONOTONIC of the parent's start */

@@ -152,7 +152,7 @@ static json_t *rule_json(struct gateway *g, const struct conf_rule *r)
 	json_object_set_new(j, "drops",
 			    rc.up ? num(sum_drops(rc.dp.in) + sum_drops(rc.dp.out)) : json_null());
 	json_object_set_new(j, "last_in_seconds", rc.up ? last_packet(rc.dp.in) : json_null());
-	if (spd_hits(g->spd, r->id, &hits))
+	if (datapath_hits(g->dp, r->id, &hits))
 		json_object_set_new(j, "hits", num(hits.packets));
 	return j;
 }
@@ -462,7 +462,7 @@ static json_t *acl_hits(struct gateway *g, const struct conf_acl_rule *match)
 	size_t i;
 
 	for (i = 0; i < g->conf->n_rules; i++)
-		if (g->conf->rules[i].match == match && spd_hits(g->spd, g->conf->rules[i].id, &hits))
+		if (g->conf->rules[i].match == match && datapath_hits(g->dp, g->conf->rules[i].id, &hits))
 			sum += hits.packets;
 	return num(sum);
 }

@@ -9,12 +9,13 @@
  *   ports           HASH                  ifindex -> adit_port                       parent
  *   vlan_ports      HASH                  adit_vlan_key -> ifindex of the VLAN device    parent
  *   xsks            XSKMAP                slot * ADIT_QUEUES_MAX + queue -> socket   parent
- *   spd_state       ARRAY[1]              0 -> adit_spd_state                        ike
- *   spd             HASH                  adit_spd_key -> adit_rule                  ike
+ *   spd_state       ARRAY[1]              0 -> adit_spd_state                        parent
+ *   spd             HASH                  adit_spd_key -> adit_rule                  parent
+ *   sa_state        ARRAY[1]              0 -> adit_sa_state                         ike
  *   sa_out          HASH                  rule id -> adit_sa_out                     ike
  *   sa_in           HASH                  SPI (host order) -> adit_sa_in             ike
  *   peers           HASH                  adit_addr (remote) -> adit_peer            ike
- *   rule_hits       PERCPU_HASH           rule id -> adit_hits                       bpf (entries made by ike)
+ *   rule_hits       PERCPU_HASH           rule id -> adit_hits                       bpf (entries made by the parent)
  *   reasons_bpf     PERCPU_ARRAY          reason -> __u64                            bpf
  *   reasons_worker  ARRAY, mmapable       reason -> __u64                            worker
  *   reasons_ike     ARRAY, mmapable       reason -> __u64                            ike
@@ -57,19 +58,25 @@ struct adit_host {
 	__u64 ike_cookies[4];       /* SO_COOKIE of our IKE sockets: their datagrams bypass the SPD (RFC 4301 4.4.1) */
 };
 
-enum adit_role { ADIT_ROLE_OUTSIDE = 1, ADIT_ROLE_INSIDE, ADIT_ROLE_INTERNAL };
+enum adit_role {
+	ADIT_ROLE_OUTSIDE = 1,
+	ADIT_ROLE_INSIDE,
+	ADIT_ROLE_INTERNAL,
+	ADIT_ROLE_CARRIER, /* not configured itself, but below a VLAN device that is */
+};
 
 #define ADIT_PORT_FAST_PATH      1 /* inside: XDP may protect; outside: sealed frames may leave by XSK */
-#define ADIT_PORT_UNMATCHED_DROP 2 /* policy interface: what no rule matches is dropped */
 #define ADIT_PORT_NO_ETHERNET    4 /* ppp, tun, wwan: frames start with the IP header */
 
-/* An interface that we look at.  A VLAN device has no socket of its own: slot and queues are those of the
+/* An interface that we look at.  Nothing passes one of our programs on an interface that has no row here, or whose
+ * policy has no rows in the SPD: not "no rule matches", but "nobody knows the rules".  A VLAN device has no socket of its own: slot and queues are those of the
  * device below it, and vlan is the tag that a frame for it must carry there. */
 struct adit_port {
 	char name[16];
 	__u32 slot; /* index of its TX socket in the worker, or ADIT_NO_SLOT */
 	__u32 queues;
 	__u32 lower_ifindex; /* device that owns the sockets; its own ifindex when that is itself */
+	__u32 policy;        /* id; 0 = none: nothing is protected here */
 	__u16 vlan;          /* 802.1Q id, 0 = none */
 	__u16 mtu;
 	__u8 role;
@@ -86,7 +93,7 @@ struct adit_vlan_key {
 /* A reader may see this struct half written.  So write set and rules with the old generation first, and then
  * the new generation: what was decided on the way is cached under the old one. */
 struct adit_spd_state {
-	__u32 generation; /* raised on every change of rules or SAs: what flow caches learned before is void */
+	__u32 generation; /* raised on every change of rules or ports: what flow caches learned before is void */
 	__u32 set;        /* which of the two rule sets is in force */
 	__u32 rules[2];   /* how many rules each set has */
 };
@@ -96,12 +103,18 @@ struct adit_spd_key {
 	__u32 position; /* 0 is looked at first: RFC 4301 ordered SPD */
 };
 
-enum adit_action { ADIT_BYPASS = 1, ADIT_PROTECT, ADIT_DISCARD };
+struct adit_sa_state {
+	__u32 generation; /* likewise, raised on every change of SAs */
+};
+
+/* The last rows of every policy, one a family, say what happens to packets that no rule before matched: that is what
+ * makes a policy complete, and tells it from one that is not there. */
+enum adit_action { ADIT_BYPASS = 1, ADIT_PROTECT, ADIT_DISCARD, ADIT_REST_BYPASS, ADIT_REST_DISCARD };
 
 /* One SPD entry as seen outbound; inbound it is matched with both sides exchanged. */
 struct adit_rule {
-	__u32 id; /* stable name of the rule; key of sa_out and rule_hits */
-	__u32 ifindex; /* policy interface */
+	__u32 id; /* stable name of the rule; key of sa_out and rule_hits; 0: one of a policy's last rows */
+	__u32 policy; /* id; a port's row names it */
 	__u8 action;
 	__u8 family;   /* 4 or 6 */
 	__u8 protocol; /* 0 = any */

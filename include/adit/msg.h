@@ -5,8 +5,8 @@
  *   worker -> ike   ACQUIRE, PEER_MOVED, LIFETIME               events, which may be lost without harm
  *   ike -> worker   ESP out of its sockets, on a pair of its own: an OPEN note (note.h) and what stands behind it, just as
  *                   XDP would have left it; lost when the pair is full
- *   ike -> parent   POLICY_READY                                the SPD stands: programs may be attached
- *   parent -> ike   ATTACHED                                    they are: answer those who ask
+ *   ike -> parent   READY                                       it has started under this configuration
+ *   parent -> ike   ATTACHED                                    the guard stands: answer those who ask
  *                   WORKER_STARTED                              a fresh worker: every SA it had is gone
  *
  * Both ends are one build on one machine, so these are plain structs in host order; addresses as in maps.h.
@@ -28,7 +28,7 @@ enum adit_msg_type {
 	ADIT_MSG_ACQUIRE,
 	ADIT_MSG_PEER_MOVED,
 	ADIT_MSG_LIFETIME,
-	ADIT_MSG_POLICY_READY,
+	ADIT_MSG_READY,
 	ADIT_MSG_ATTACHED,
 	ADIT_MSG_WORKER_STARTED,
 };

@@ -31,6 +31,7 @@
 	X(DROP_FRONT_RECHECK,  "drop-front-recheck",  "arrived in clear although policy says protected")         \
 	X(DROP_RULE,           "drop-rule",           "a rule says discard")                                     \
 	X(DROP_UNMATCHED,      "drop-unmatched",      "no rule matches and the policy drops such packets")       \
+	X(DROP_NO_POLICY,      "drop-no-policy",      "on a policy interface whose rules are not known (yet)")      \
 	X(DROP_RULES_CHANGE,   "drop-rules-change",   "looked at the rules while they were being exchanged")     \
 	X(DROP_NO_SA,          "drop-no-sa",          "protected, but there is no SA and it cannot wait")        \
 	X(DROP_NARROWED,       "drop-narrowed",       "the peer narrowed the selectors; this packet is outside them") \

@@ -179,16 +179,21 @@ void bed_generation(void)
 void bed_rules(const struct adit_rule *rules, uint32_t n)
 {
 	struct adit_spd_state state = {
-		.generation = bed.generation, .set = 1, .rules = {0, n}
-	       };
+		.generation = bed.generation, .set = 1, .rules = {0, n + 4}
+	   };
 	struct adit_hits hits[64] = {0};
 	uint32_t i, zero = 0;
 
 	for (i = 0; i < n; i++) {
-		struct adit_spd_key key = {.set = 1, .position = i};
-
-		set("spd", &key, &rules[i]);
+		bed_rule_row(i, &rules[i]);
 		set("rule_hits", &rules[i].id, hits);
+	}
+	for (i = 0; i < 4; i++) {
+		struct adit_rule rest =
+			rule_of(0, bed.rest, i & 1 ? "0.0.0.0/0" : "::/0", i & 1 ? "0.0.0.0/0" : "::/0", 0);
+
+		rest.policy = i & 2 ? POLICY_VLAN : POLICY_WAN;
+		bed_rule_row(n + i, &rest);
 	}
 	set("spd_state", &zero, &state);
 	bed_generation();
@@ -261,7 +266,7 @@ struct adit_rule rule_of(uint32_t id, enum adit_action action, const char *local
 {
 	struct adit_rule r = {
 		.id = id,
-		.ifindex = (uint32_t)bed.wan,
+		.policy = POLICY_WAN,
 		.action = (uint8_t)action,
 		.family = strchr(local, ':') ? 6 : 4,
 		.protocol = protocol,
@@ -308,6 +313,7 @@ static void set_ports(void)
 				.slot = SLOT_WAN,
 				.queues = 1,
 				.lower_ifindex = (uint32_t)bed.wan,
+				.policy = POLICY_WAN,
 				.mtu = 1500,
 				.role = ADIT_ROLE_OUTSIDE,
 				.flags = ADIT_PORT_FAST_PATH};
@@ -323,10 +329,12 @@ static void set_ports(void)
 	lan.slot = SLOT_LAN;
 	lan.lower_ifindex = (uint32_t)bed.lan;
 	lan.role = ADIT_ROLE_INSIDE;
+	lan.policy = internal.policy = 0;
 	internal.slot = SLOT_INTERNAL;
 	internal.lower_ifindex = (uint32_t)bed.adit1;
 	internal.role = ADIT_ROLE_INTERNAL;
 	vlan.vlan = 7;
+	vlan.policy = POLICY_VLAN;
 	bed_port(bed.wan, &wan);
 	bed_port(bed.lan, &lan);
 	bed_port(bed.adit1, &internal);
@@ -356,6 +364,7 @@ int bed_reset(void **state)
 		return 1;
 	for (i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)
 		clear_hash(hashes[i]);
+	bed.rest = ADIT_REST_BYPASS;
 	bed_rules(NULL, 0);
 	set_ports();
 	for (slot = 0; slot < 3; slot++)

@@ -22,6 +22,9 @@
 #define SLOT_LAN      1
 #define SLOT_INTERNAL 2
 
+#define POLICY_WAN  77 /* of wan0, and of rules unless they say otherwise */
+#define POLICY_VLAN 78
+
 #define OUR4  "192.0.2.1"
 #define OUR6  "2001:db8:1::1"
 #define PEER4 "198.51.100.1"
@@ -42,6 +45,8 @@ struct bed {
 	int socket[3];
 	int empty; /* an XDP program that passes everything */
 	uint8_t wan_mac[6], lan_mac[6], adit0_mac[6], gateway_mac[6];
+	enum adit_action
+		rest; /* what bed_rules does with everything else: ADIT_REST_BYPASS unless a test wants the other */
 	uint32_t generation;
 	uint64_t before[ADIT_REASON_COUNT];
 };

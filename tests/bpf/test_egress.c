@@ -114,23 +114,25 @@ static void first_rule_decides(void **state)
 }
 
 /* 1000 rules that do not match in front of the one that does. */
+#define MANY (ADIT_RULES_MAX - 4) /* bed_rules has four of its own */
+
 static void finds_the_last_of_many(void **state)
 {
-	static struct adit_rule rules[ADIT_RULES_MAX];
+	static struct adit_rule rules[MANY];
 	char prefix[32];
 	struct frame f;
 	uint32_t i;
 
 	bed_needed(state);
-	for (i = 0; i < ADIT_RULES_MAX; i++) {
+	for (i = 0; i < MANY; i++) {
 		snprintf(prefix, sizeof(prefix), "172.16.%u.%u/32", i / 256, i % 256);
 		rules[i] = rule_of(i + 1, ADIT_DISCARD, "10.1.1.0/24", prefix, 0);
 	}
-	rules[ADIT_RULES_MAX - 1].action = ADIT_PROTECT;
-	bed_rules(rules, ADIT_RULES_MAX);
-	udp(&f, LAN4, "172.16.3.255", 1, 2);
+	rules[MANY - 1].action = ADIT_PROTECT;
+	bed_rules(rules, MANY);
+	udp(&f, LAN4, "172.16.3.251", 1, 2);
 	expect_protected(&f);
-	udp(&f, LAN4, "172.16.3.254", 1, 2);
+	udp(&f, LAN4, "172.16.3.250", 1, 2);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULE);
 	udp(&f, LAN4, "172.16.4.0", 1, 2);
 	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
@@ -246,14 +248,11 @@ static void leaves_the_link_alone(void **state)
 {
 	struct adit_rule rules[] = {rule_of(1, ADIT_PROTECT, "2001:db8::/32", "::/0", 0),
 				    rule_of(2, ADIT_PROTECT, "0.0.0.0/0", "224.0.0.18/32", 0)};
-	struct adit_port port;
 	struct frame f;
 
 	bed_needed(state);
+	bed.rest = ADIT_REST_DISCARD;
 	bed_rules(rules, 2);
-	port = bed_port_get(bed.wan);
-	port.flags |= ADIT_PORT_UNMATCHED_DROP;
-	bed_port(bed.wan, &port);
 	start(&f);
 	put16(f.b + 12, 0x0806);
 	frame_fill(&f, 28);
@@ -275,8 +274,8 @@ static void leaves_the_link_alone(void **state)
 	expect_protected(&f);
 	udp(&f, OUR4, "203.0.113.1", 1, 2);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_UNMATCHED);
-	port.flags &= (uint8_t)~ADIT_PORT_UNMATCHED_DROP;
-	bed_port(bed.wan, &port);
+	bed.rest = ADIT_REST_BYPASS;
+	bed_rules(rules, 2);
 	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 }
 
@@ -325,20 +324,29 @@ static void lets_own_esp_out(void **state)
 static void fails_closed(void **state)
 {
 	struct adit_host host;
+	struct adit_port port;
 	struct frame f;
 
 	bed_needed(state);
+	port = bed_port_get(bed.wan);
 	host = bed_host_get();
 	host.internal_ifindex = 0;
 	bed_host(&host);
 	udp(&f, LAN4, FAR4, 1, 2);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_NO_WORKER);
-	/* no port entry, no SA, no worker: all the same, it is protected */
+	/* no SA, no worker: all the same, it is protected */
 	host.internal_ifindex = (uint32_t)bed.adit0;
 	bed_host(&host);
-	bpf_map_delete_elem(bpf_map__fd(bed.skel->maps.ports), &bed.wan);
 	bed_socket(SLOT_INTERNAL, false);
 	expect_protected(&f);
+	/* Nobody knows which rules hold on this interface: even what none of them means stays. */
+	udp(&f, LAN4, "203.0.113.1", 1, 2);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
+	bpf_map_delete_elem(bpf_map__fd(bed.skel->maps.ports), &bed.wan);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_NO_POLICY);
+	port.policy = 1; /* one that has no rows */
+	bed_port(bed.wan, &port);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_NO_POLICY);
 }
 
 static void takes_gso_trains(void **state)

@@ -125,6 +125,7 @@ static void takes_packets_of_tun(void **state)
 	struct adit_rule rule = rule_of(1, ADIT_PROTECT, "10.8.0.0/24", "10.9.0.0/24", 0);
 	struct adit_port port = {.name = "tun0",
 				 .role = ADIT_ROLE_OUTSIDE,
+				 .policy = POLICY_WAN,
 				 .flags = ADIT_PORT_NO_ETHERNET,
 				 .slot = ADIT_NO_SLOT};
 	int tun, out, far, ifindex;
@@ -140,7 +141,6 @@ static void takes_packets_of_tun(void **state)
 	}
 	bed_run("ip link set tun0 up; ip addr add 10.8.0.1/24 dev tun0; ip route add 10.9.0.0/24 dev tun0");
 	ifindex = (int)if_nametoindex("tun0");
-	rule.ifindex = (uint32_t)ifindex;
 	bed_rules(&rule, 1);
 	bed_port(ifindex, &port);
 	attach_egress(ifindex);

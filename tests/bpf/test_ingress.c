@@ -127,6 +127,7 @@ static void rechecks_tun(void **state)
 	struct adit_rule rule = rule_of(1, ADIT_PROTECT, "10.8.0.0/24", "10.9.0.0/24", 0);
 	struct adit_port port = {.name = "tun0",
 				 .role = ADIT_ROLE_OUTSIDE,
+				 .policy = POLICY_WAN,
 				 .flags = ADIT_PORT_NO_ETHERNET,
 				 .slot = ADIT_NO_SLOT};
 	struct ifreq req = {.ifr_flags = IFF_TUN | IFF_NO_PI, .ifr_name = "tun0"};
@@ -144,7 +145,6 @@ static void rechecks_tun(void **state)
 	bed_run("ip link set tun0 up; ip addr add 10.8.0.1/24 dev tun0; ip route add 10.9.0.0/24 dev tun0");
 	hook.ifindex = (int)if_nametoindex("tun0");
 	opts.prog_fd = bpf_program__fd(bed.skel->progs.adit_ingress);
-	rule.ifindex = (uint32_t)hook.ifindex;
 	bed_rules(&rule, 1);
 	bed_port(hook.ifindex, &port);
 	assert_int_equal(bpf_tc_hook_create(&hook), 0);

@@ -2,6 +2,7 @@
 /* adit_outside: what arrives on a policy interface. */
 #include "bed.h"
 
+#include <bpf/bpf.h>
 #include <linux/if_ether.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -412,15 +413,15 @@ static void rechecks_clear_text(void **state)
 {
 	static const struct {
 		const char *src, *dst;
-		bool drop;
+		enum adit_reason why;
 	} t[] = {
-		{FAR4,	       LAN4,	     true },
-		   {"10.1.2.77",	 LAN4,       false}, /* an earlier rule lets it pass */
-		{"10.1.3.1",	     LAN4,	   false},
-		   {FAR4,		  "10.1.9.9", false},
-		{FAR6,	       LAN6,	     true },
-		   {"2001:db8:23::1", LAN6,	    false},
-		{LAN4,	       FAR4,	     false}, /* our own rule the wrong way round */
+		{FAR4,	       LAN4,	     ADIT_DROP_FRONT_RECHECK},
+		{"10.1.2.77",      LAN4,	    ADIT_PASS_RULE	  }, /* an earlier rule lets it pass */
+		{"10.1.3.1",	     LAN4,	   ADIT_PASS_CLEAR	  },
+		{FAR4,	       "10.1.9.9", ADIT_PASS_CLEAR	  },
+		{FAR6,	       LAN6,	     ADIT_DROP_FRONT_RECHECK},
+		{"2001:db8:23::1", LAN6,	 ADIT_PASS_CLEAR	},
+		{LAN4,	       FAR4,	     ADIT_PASS_CLEAR	    }, /* our own rule the wrong way round */
 	};
 	struct frame f;
 	size_t i;
@@ -430,9 +431,61 @@ static void rechecks_clear_text(void **state)
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		for (again = 0; again < 2; again++) {
 			udp(&f, t[i].src, t[i].dst, 53, "hello", 5);
-			expect(&f, t[i].drop ? XDP_DROP : XDP_PASS,
-			       t[i].drop ? ADIT_DROP_FRONT_RECHECK : ADIT_PASS_CLEAR);
+			expect(&f, t[i].why == ADIT_DROP_FRONT_RECHECK ? XDP_DROP : XDP_PASS, t[i].why);
 		}
+}
+
+/* RFC 4301 5.2 step 3: "drop" means what comes in as well. */
+static void discards_what_comes_in(void **state)
+{
+	static const char *const families[][3] = {
+		{FAR4, LAN4, "10.1.9.9"      },
+		  {FAR6, LAN6, "2001:db8:99::9"}
+	};
+	struct adit_rule rules[] = {
+		rule_of(1, ADIT_DISCARD, "10.1.1.0/24", "10.1.2.0/24", 0),
+		rule_of(2, ADIT_DISCARD, "2001:db8:11::/64", "2001:db8:22::/64", 0),
+	};
+	struct frame f;
+	size_t i;
+
+	bed_needed(state);
+	for (i = 0; i < 2; i++) {
+		bed.rest = ADIT_REST_BYPASS;
+		bed_rules(rules, 2);
+		udp(&f, families[i][0], families[i][1], 53, "hello", 5);
+		expect(&f, XDP_DROP, ADIT_DROP_RULE);
+		udp(&f, families[i][0], families[i][2], 53, "hello", 5);
+		expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
+		bed.rest = ADIT_REST_DISCARD;
+		bed_rules(rules, 2);
+		expect(&f, XDP_DROP, ADIT_DROP_UNMATCHED);
+	}
+	/* IKE to us needs no rule (RFC 4301 4.4.1); through us it does */
+	udp(&f, PEER4, OUR4, 500, "0123456789", 10);
+	expect(&f, XDP_PASS, ADIT_PASS_IKE);
+	udp(&f, PEER4, LAN4, 500, "0123456789", 10);
+	expect(&f, XDP_DROP, ADIT_DROP_UNMATCHED);
+}
+
+/* An ifindex that nobody wrote a row for is a bond's member, or an interface that comes back: not "no rule". */
+static void drops_what_no_row_knows(void **state)
+{
+	struct adit_port port;
+	struct frame f;
+
+	bed_needed(state);
+	port = bed_port_get(bed.wan);
+	bpf_map_delete_elem(bpf_map__fd(bed.skel->maps.ports), &bed.wan);
+	udp(&f, "10.1.3.1", LAN4, 53, "hello", 5);
+	expect(&f, XDP_DROP, ADIT_DROP_NO_POLICY);
+	port.policy = 1; /* one that has no rows */
+	bed_port(bed.wan, &port);
+	expect(&f, XDP_DROP, ADIT_DROP_NO_POLICY);
+	port.policy = 0; /* below a VLAN device of ours, or a VLAN beside it */
+	port.role = ADIT_ROLE_CARRIER;
+	bed_port(bed.wan, &port);
+	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
 }
 
 static void recheck_follows_the_policy(void **state)
@@ -446,12 +499,12 @@ static void recheck_follows_the_policy(void **state)
 	udp(&f, FAR4, LAN4, 53, "hello", 5);
 	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
 	bed_rules(&rule, 1);
-	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
+	expect(&f, XDP_PASS, ADIT_PASS_RULE);
 	rule.action = ADIT_PROTECT;
-	rule.ifindex++; /* another policy interface's */
+	rule.policy = POLICY_VLAN;
 	bed_rules(&rule, 1);
 	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
-	rule.ifindex--;
+	rule.policy = POLICY_WAN;
 	bed_rules(&rule, 1);
 	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
 
@@ -527,7 +580,7 @@ static void rechecks_vlans_apart(void **state)
 	struct frame f, tagged;
 
 	bed_needed(state);
-	rule.ifindex = (uint32_t)bed.vlan;
+	rule.policy = POLICY_VLAN;
 	bed_rules(&rule, 1);
 	udp(&f, FAR4, LAN4, 53, "hello", 5);
 	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
@@ -661,6 +714,8 @@ int main(void)
 		cmocka_unit_test_setup(leaves_fragments_to_the_kernel, fixture),
 		cmocka_unit_test_setup(rechecks_clear_text, fixture),
 		cmocka_unit_test_setup(recheck_follows_the_policy, fixture),
+		cmocka_unit_test_setup(discards_what_comes_in, fixture),
+		cmocka_unit_test_setup(drops_what_no_row_knows, fixture),
 		cmocka_unit_test_setup(rechecks_link_local_v4, fixture),
 		cmocka_unit_test_setup(waits_for_all_rules, fixture),
 		cmocka_unit_test_setup(rechecks_vlans_apart, fixture),
