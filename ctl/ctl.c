@@ -32,7 +32,8 @@ static int run_help(const struct ctl *ctl);
 static const struct verb verbs[] = {
 	{"status",  "",	       0, 0, run_status,	 "what runs, a line for every rule that protects",
 	 "Shows the instance, its interfaces and every rule that protects traffic: its state, why it\n"
-	 "is down, its age, octets in and out, drops, and when the last packet came in.\n"						  },
+	 "is down, its age, octets in and out, drops, and when the last packet came in.\n"
+	 "WARN is what somebody has to mend; exit 1 while there is one.\n"						  },
 	{"show",	 "OBJECT [--all]", 1, 1, run_show,	   "one kind of object in full",
 	 "OBJECT is one of:\n"
 	 "  ike         IKE SAs and the last failure of each peer\n"

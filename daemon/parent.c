@@ -25,6 +25,7 @@
 #include "programs.h"
 #include "spd.h"
 #include "sockets.h"
+#include "warnings.h"
 
 #define RESTART_MIN_MS 100   /* a child that dies again at once is waited for, each time longer */
 #define RESTART_MAX_MS 10000 /* ... up to this */
@@ -138,6 +139,7 @@ static int run_ike(struct parent *p)
 		.control_fd = p->control_fd,
 		.parent_fd = p->ike_parent[0],
 		.host = host_shared(p->host),
+		.warnings = warnings_shared(),
 		.started_ms = p->started_ms,
 		.fds.worker = p->ike_worker[0],
 		.fds.door = p->door[0],
@@ -493,6 +495,8 @@ static int open_all(struct parent *p)
 	}
 	err = open_signals(p);
 	if (!err)
+		err = warnings_open();
+	if (!err)
 		err = sockets_open_ike(p->ike_sockets, p->cookies);
 	if (!err)
 		err = sockets_open_esp(p->esp_sockets, p->esp_sinks);
@@ -531,6 +535,7 @@ static void close_all(struct parent *p)
 	close_fd(&p->signal_fd);
 	close_fd(&p->lock_fd);
 	conf_free(p->conf);
+	warnings_close();
 }
 
 int parent_run(const char *instance, const char *config)

@@ -211,6 +211,7 @@ static void answer(struct client *cl, json_t *request)
 	const char *object = json_string_value(json_object_get(request, "object"));
 	const char *name = json_string_value(json_object_get(request, "name"));
 	json_t *j;
+	bool warns;
 
 	if (!verb) {
 		finish(cl, 64, "a request needs a verb");
@@ -225,8 +226,9 @@ static void answer(struct client *cl, json_t *request)
 		finish(cl, 64, "no such verb or object");
 		return;
 	}
+	warns = report_warns(j);
 	put_json(cl, j);
-	finish(cl, 0, NULL);
+	finish(cl, warns ? 1 : 0, NULL);
 }
 
 static void on_readable(struct bufferevent *bev, void *self)

@@ -19,7 +19,7 @@ struct gateway {
 	struct control *control;
 	int64_t loaded_unix; /* when the configuration was read */
 	struct {
-		uint64_t count, logged_ms;
+		uint64_t count, last_ms, logged_ms;
 	} unknown_spi;
 };
 

@@ -219,6 +219,7 @@ static void unknown_spi(struct gateway *g, const struct endpoint *from, uint32_t
 	char text[ADDR_STRLEN];
 
 	g->unknown_spi.count++;
+	g->unknown_spi.last_ms = now;
 	if (g->unknown_spi.logged_ms && now - g->unknown_spi.logged_ms < 10000)
 		return;
 	g->unknown_spi.logged_ms = now;

@@ -33,6 +33,14 @@ struct host_shared {
 	} port[ADIT_PORTS_MAX];
 };
 
+/* What the parent knows to be wrong (daemon/warnings.h), for `adit status`: every text that is not empty. */
+#define WARNINGS_MAX	  32
+#define WARNING_TEXT_SIZE 900 /* with the closing NUL; the log's line holds one whole */
+struct warnings_shared {
+	uint32_t more; /* there is no room for another one that stands */
+	char text[WARNINGS_MAX][WARNING_TEXT_SIZE];
+};
+
 struct ike_setup {
 	const char *instance;
 	const char *user;	  /* account to become, "adit-ike" */
@@ -43,6 +51,7 @@ struct ike_setup {
 	int parent_fd;	/* SOCK_SEQPACKET, msg.h */
 	struct datapath_fds fds;
 	const struct host_shared *host;
+	const struct warnings_shared *warnings;
 	uint64_t started_ms; /* CLOCK_MONOTONIC of the parent's start */
 };
 

@@ -9,6 +9,9 @@
 
 #define SCHEMA 1
 
+/* A stranger can send one packet at any time; a peer that is behind sends many. */
+#define UNKNOWN_SPI_STANDS_MS 60000
+
 /* ---- helpers ------------------------------------------------------------------------------- */
 
 static json_t *num(uint64_t n)
@@ -204,12 +207,30 @@ static json_t *show_interface(struct gateway *g)
 
 /* ---- status -------------------------------------------------------------------------------- */
 
+/* The parent's, each copied before it is looked at: he may be changing it. */
+static void parent_warnings(const struct warnings_shared *page, json_t *list)
+{
+	char text[WARNING_TEXT_SIZE];
+	size_t i;
+
+	for (i = 0; i < WARNINGS_MAX; i++) {
+		memcpy(text, page->text[i], sizeof(text) - 1);
+		text[sizeof(text) - 1] = '\0';
+		if (*text)
+			json_array_append_new(list, json_string(text));
+	}
+	if (page->more)
+		json_array_append_new(list, json_string("there are more warnings than are listed here"));
+}
+
 static json_t *warnings_json(struct gateway *g)
 {
 	json_t *list = json_array();
 	char text[160];
 
-	if (g->unknown_spi.count) {
+	if (g->setup->warnings)
+		parent_warnings(g->setup->warnings, list);
+	if (g->unknown_spi.count && clock_ms() - g->unknown_spi.last_ms < UNKNOWN_SPI_STANDS_MS) {
 		snprintf(text, sizeof(text),
 			 "%lu ESP packets came with an SPI that is not ours: a peer still uses an old SA",
 			 (unsigned long)g->unknown_spi.count);
@@ -559,6 +580,11 @@ static const struct {
 	{"show",	 "peer",	 show_peer	  },
 	{"show",	 "errors",	   show_errors    },
 };
+
+bool report_warns(const json_t *report)
+{
+	return json_array_size(json_object_get(report, "warnings")) > 0;
+}
 
 json_t *report_make(struct gateway *g, const char *verb, const char *object)
 {

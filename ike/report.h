@@ -9,6 +9,8 @@
 
 /* A new reference, or NULL: no such object. */
 json_t *report_make(struct gateway *g, const char *verb, const char *object);
+/* Something in it is wrong: then the asker's exit code is 1, not 0. */
+bool report_warns(const json_t *report);
 
 /* "up", "connecting", "down", "waiting for traffic"; why: NULL or what stands in the way. */
 const char *report_rule_state(struct gateway *g, const struct conf_rule *rule, const char **why);

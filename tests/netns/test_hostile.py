@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Strangers' bytes at the running daemon: it counts, it answers as the RFC says, it does not die or forget."""
+import json
 import random
 import socket
 import struct
@@ -111,4 +112,5 @@ def test_unknown_spi_is_counted_and_told(lab, aditd, adit):
     lab.run("inet", "/usr/bin/python3", "-c", send)
     counted = {c["name"]: c["count"] for c in adit("gwB", "show statistics")["counters"]}
     assert counted["drop-unknown-spi"] == 1
-    assert "0xdeadbeef" in b.text() and adit("gwB", "status")["warnings"]
+    status = b.command("--json", "status", check=False)
+    assert "0xdeadbeef" in b.text() and json.loads(status.stdout)["warnings"] and status.returncode == 1
