@@ -11,7 +11,6 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include "link.h"
 #include "log.h"
 #include "netfilter.h"
+#include "notify.h"
 #include "programs.h"
 #include "spd.h"
 #include "sockets.h"
@@ -61,26 +61,6 @@ struct parent {
 	uint64_t look_at_ms;
 	bool rules_stand, attached, stopping;
 };
-
-/* "Type=notify" of systemd; says nothing when nobody listens. */
-static void notify_ready(void)
-{
-	const char *path = getenv("NOTIFY_SOCKET"), ready[] = "READY=1";
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	int fd;
-
-	if (!path || strlen(path) >= sizeof(to.sun_path))
-		return;
-	memcpy(to.sun_path, path, strlen(path));
-	if (*path == '@')
-		to.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	sendto(fd, ready, sizeof(ready) - 1, MSG_NOSIGNAL, (struct sockaddr *)&to,
-	       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
-	close(fd);
-}
 
 /* ---- children ------------------------------------------------------------------------------ */
 
@@ -325,6 +305,7 @@ static void reload(struct parent *p)
 {
 	struct conf *fresh, *old = p->conf;
 
+	notify_reloading();
 	if (load_conf(p->config, &fresh)) {
 		log_error("%s is not used; the running configuration stays", p->config);
 		return;
@@ -390,8 +371,10 @@ static bool on_signal(struct parent *p)
 	while (read(p->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			return false;
-		if (info.ssi_signo == SIGHUP)
+		if (info.ssi_signo == SIGHUP) {
 			reload(p);
+			notify_reloaded();
+		}
 	}
 	reap(p);
 	return true;
@@ -439,6 +422,35 @@ static void look(struct parent *p, bool changed)
 		attach(p);
 }
 
+/* Nobody waits for ever: a child runs or has a time to be started at, or all of them wait for the host. */
+static bool all_accounted_for(const struct parent *p)
+{
+	int i;
+
+	for (i = 0; i < CHILDREN; i++)
+		if (p->host && !p->children[i].pid && !p->children[i].restart_at_ms)
+			return false;
+	return true;
+}
+
+static void tell_manager(const struct parent *p)
+{
+	const struct child *ike = &p->children[CHILD_IKE], *worker = &p->children[CHILD_WORKER];
+
+	if (!p->host)
+		notify_status("%s cannot be put in force now, tried again; what the rules before protect is blocked",
+			      p->config);
+	else if (!ike->pid || !worker->pid)
+		notify_status("%s is started again; protected traffic is blocked meanwhile",
+			      worker->pid ? ike->name : worker->name);
+	else if (!p->attached)
+		notify_status("starting: not all programs are attached");
+	else
+		notify_status("guarding by %s", p->config);
+	if (all_accounted_for(p))
+		notify_alive();
+}
+
 static void loop(struct parent *p)
 {
 	struct pollfd fds[] = {
@@ -461,6 +473,7 @@ static void loop(struct parent *p)
 			link_drain(p->netfilter_fd);
 		look(p, n > 0 && (fds[2].revents || fds[3].revents));
 		restart_due(p);
+		tell_manager(p);
 	}
 }
 
@@ -559,6 +572,8 @@ int parent_run(const char *instance, const char *config)
 	};
 	int err;
 
+	notify_open();
+	notify_status("starting: reading %s", config);
 	err = load_conf(config, &p.conf);
 	if (err)
 		return 1;
@@ -568,6 +583,7 @@ int parent_run(const char *instance, const char *config)
 		err = start_all(&p);
 	if (!err)
 		loop(&p);
+	notify_stopping();
 	stop_all(&p);
 	close_all(&p);
 	if (!err)
