@@ -20,7 +20,7 @@ Q       := $(if $(V),,@)
 
 # What a bare Debian 12 needs: to build, to run, to test.
 DEPS_BUILD := gcc make clang llvm pkg-config bpftool libbpf-dev libxdp-dev libelf-dev zlib1g-dev \
-              libssl-dev libipsec-mb-dev libevent-dev libjansson-dev libmnl-dev libseccomp-dev linux-libc-dev
+              libssl-dev libipsec-mb-dev libevent-dev libjansson-dev libmnl-dev libnftables-dev libseccomp-dev linux-libc-dev
 DEPS_RUN   := iproute2 ethtool iperf3 iputils-ping tcpdump procps util-linux nftables
 DEPS_TEST  := libcmocka-dev libclang-rt-14-dev python3 python3-pytest python3-scapy python3-cryptography tshark \
               strongswan-charon strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins \
@@ -59,7 +59,7 @@ libs_conf   := -lcrypto
 libs_worker := -lxdp -lbpf -lelf -lz -lcrypto -lseccomp $(if $(HAVE_IPSEC_MB),-lIPSec_MB)
 libs_ike    := -lbpf -lelf -lz -lcrypto -levent_core -ljansson -lseccomp
 libs_ctl    := -ljansson -lcrypto
-libs_daemon := $(libs_worker) $(libs_ike) -lmnl
+libs_daemon := $(libs_worker) $(libs_ike) -lmnl -lnftables
 
 PROGRAMS := $(B)/aditd $(B)/adit
 .DEFAULT_GOAL := all

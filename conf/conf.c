@@ -105,10 +105,13 @@ int conf_load(const char *path, struct conf **ret, struct conf_diag *diag)
 	if (err)
 		return cannot(diag, path, err, strerror(-err));
 	err = conf_parse(text, len, path, ret, diag);
+	if (!err) {
+		(*ret)->text = text;
+		(*ret)->text_len = len;
+		return 0;
+	}
 	free(text);
-	if (err == -ENOMEM)
-		return cannot(diag, path, err, strerror(-err));
-	return err;
+	return err == -ENOMEM ? cannot(diag, path, err, strerror(-err)) : err;
 }
 
 static void free_all(void *list, size_t n)
@@ -127,6 +130,7 @@ void conf_free(struct conf *c)
 
 	if (!c)
 		return;
+	free(c->text);
 	conf_wipe_secrets(c);
 	for (i = 0; i < c->n_peers; i++)
 		free(c->peers[i]->psk_path);

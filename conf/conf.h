@@ -215,6 +215,8 @@ struct conf_rule {
 
 struct conf {
 	char *path;
+	char *text; /* as conf_load read it; NULL: it came from memory */
+	size_t text_len;
 	struct conf_adit adit;
 	struct conf_interface **interfaces;
 	size_t n_interfaces;

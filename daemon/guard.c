@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "host_parts.h"
+#include "guard.h"
 
 #include <errno.h>
+#include <net/if_arp.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "backstop.h"
 #include "clock.h"
 #include "log.h"
+#include "spd.h"
+
+#define GUARDED_MAX (2 * ADIT_PORTS_MAX) /* those that were renamed among them */
 
 /* Two who want to be first could put themselves there for ever: once a second is enough, and nobody reads a
  * log that says it more often than this. */
@@ -13,32 +19,29 @@
 #define SAID_MOST   3
 #define SAID_WITHIN 60000 /* ms */
 
-/* Every configured interface is here with the ifindex that was found, or was not and is not there. */
-static bool still_same(const struct host *h)
-{
-	const struct port *p = h->ports;
-	size_t i;
+/* How often something was said lately. */
+struct said {
+	uint64_t since_ms;
+	unsigned n;
+};
 
-	for (i = 0; i < h->conf->n_interfaces; i++) {
-		unsigned now = if_nametoindex(h->conf->interfaces[i]->name), then = 0;
+struct guarded {
+	const struct conf_interface *conf;
+	struct link link;     /* ifindex 0: it is not there */
+	struct guard_port at; /* what is attached */
+	bool tried;	      /* and was not, once: say only what changes */
+	uint64_t put_back_ms; /* when that was last done */
+	struct said said;
+};
 
-		if (p < h->ports + h->n_ports && p->conf == h->conf->interfaces[i])
-			then = p++->link.ifindex;
-		if (now != then) {
-			log_warn("interface %s %s", h->conf->interfaces[i]->name,
-				 !now	? "is gone"
-				 : then ? "was made anew"
-					: "is there");
-			return false;
-		}
-	}
-	for (i = 0; i < FIRST_SLOT; i++)
-		if (if_nametoindex(h->devices[i].link.name) != h->devices[i].link.ifindex) {
-			log_error("somebody removed our device %s", h->devices[i].link.name);
-			return false;
-		}
-	return true;
-}
+struct guard {
+	struct programs *programs;
+	const struct conf *conf;
+	struct backstop *backstop; /* NULL: there is no nftables here */
+	bool backstop_failed;
+	struct guarded v[GUARDED_MAX]; /* as configured, in that order, and behind them what was renamed */
+	unsigned n_conf, n;
+};
 
 static bool may_say(struct said *said, const char *name)
 {
@@ -53,154 +56,499 @@ static bool may_say(struct said *said, const char *name)
 	return said->n++ < SAID_MOST;
 }
 
-static bool tc_guards(struct host *h, struct port *p, enum program which)
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+struct adit_port guard_row(const struct conf_interface *conf, const struct link *link)
+{
+	struct adit_port row = {
+		.slot = ADIT_NO_SLOT,
+		.queues = link->queues,
+		.lower_ifindex = link->lower,
+		.policy = conf && conf->policy ? conf->policy->id : 0,
+		.vlan = link->vlan,
+		.role = !conf			     ? ADIT_ROLE_CARRIER
+			: conf->role == CONF_OUTSIDE ? ADIT_ROLE_OUTSIDE
+						     : ADIT_ROLE_INSIDE,
+	};
+	unsigned mtu = conf && conf->mtu && conf->mtu < link->mtu ? conf->mtu : link->mtu;
+
+	/* What an enveloped packet may have is never more than our frames hold. */
+	row.mtu = (uint16_t)(mtu < ADIT_FRAME_MTU_MAX ? mtu : ADIT_FRAME_MTU_MAX);
+	if (link->type != ARPHRD_ETHER)
+		row.flags |= ADIT_PORT_NO_ETHERNET;
+	memcpy(row.name, conf ? conf->name : link->name, sizeof(row.name));
+	memcpy(row.mac, link->mac, sizeof(row.mac));
+	return row;
+}
+
+static const struct conf_interface *conf_of(const struct guard *g, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < g->conf->n_interfaces; i++)
+		if (strcmp(g->conf->interfaces[i]->name, name) == 0)
+			return g->conf->interfaces[i];
+	return NULL;
+}
+
+/* The device below a VLAN runs our program too, so it needs a row that says what it is itself. */
+static int write_lower_row(struct guard *g, const struct link *vlan, struct link *lower)
+{
+	struct adit_port row;
+	int err = link_get_index(vlan->lower, lower);
+
+	if (err)
+		return err;
+	row = guard_row(conf_of(g, lower->name), lower);
+	return programs_set_port(g->programs, lower->ifindex, &row);
+}
+
+static int write_rows(struct guard *g, const struct guarded *e, struct link *device)
+{
+	struct adit_port row = guard_row(e->conf, &e->link);
+	int err = 0;
+
+	*device = e->link;
+	if (e->link.vlan)
+		err = write_lower_row(g, &e->link, device);
+	if (!err)
+		err = programs_set_port(g->programs, e->link.ifindex, &row);
+	spd_ports_changed(g->programs);
+	return err;
+}
+
+/* ---- attaching ----------------------------------------------------------------------------- */
+
+static void say_not_attached(const struct guarded *e, const char *kind, int err)
+{
+	if (err == -EBUSY)
+		log_error("%s carries an XDP program that is not ours; remove it: ip link set %s xdp off",
+			  e->link.name, e->link.name);
+	else
+		log_error("%s: %s program not attached: %s", e->link.name, kind, strerror(-err));
+}
+
+static enum xdp_mode mode_of(const struct conf_interface *conf)
+{
+	static const enum xdp_mode modes[] = {
+		[CONF_XDP_AUTO] = XDP_MODE_AUTO,
+		[CONF_XDP_NATIVE] = XDP_MODE_NATIVE,
+		[CONF_XDP_GENERIC] = XDP_MODE_GENERIC,
+	};
+
+	return modes[conf->xdp];
+}
+
+static int attach_tc(struct guard *g, struct guarded *e)
+{
+	enum tc_mode mode;
+	int err = programs_attach_tc(g->programs, PROGRAM_EGRESS, e->link.ifindex, &mode);
+
+	if (!err && e->link.type != ARPHRD_ETHER)
+		err = programs_attach_tc(g->programs, PROGRAM_INGRESS, e->link.ifindex, &mode);
+	if (!err && (!e->at.tc || e->at.tc_mode != mode))
+		log_info("%s: TC %s", e->link.name,
+			 mode == TC_MODE_TCX ? "tcx" : "clsact (the kernel has no tcx)");
+	if (err && !e->tried)
+		say_not_attached(e, "TC", err == -EBUSY ? -EEXIST : err);
+	e->at.tc = !err;
+	e->at.tc_mode = mode;
+	return err;
+}
+
+static int attach_xdp(struct guard *g, struct guarded *e, const struct link *device)
+{
+	bool native;
+	int err;
+
+	if (e->link.type != ARPHRD_ETHER)
+		return 0;
+	/* A hidden tag would make frames of other VLANs look like this interface's own. */
+	err = link_rx_vlan_offload_off(device->name);
+	if (err && err != -EOPNOTSUPP && !e->at.xdp)
+		log_warn("%s: VLAN tags stay hidden from XDP: %s", device->name, strerror(-err));
+	err = programs_attach_xdp(g->programs, PROGRAM_OUTSIDE, device->ifindex, mode_of(e->conf), &native);
+	if (!err && (!e->at.xdp || e->at.native != native))
+		log_info("%s: XDP %s", device->name,
+			 native ? "native" : "generic (slower; the driver has no native XDP)");
+	if (err && !e->tried)
+		say_not_attached(e, "XDP", err);
+	e->at.xdp = !err;
+	e->at.native = native;
+	return err;
+}
+
+/* One hook in trouble must not keep the guard from the other. */
+static void attach(struct guard *g, struct guarded *e, const struct link *device)
+{
+	int tc = attach_tc(g, e), xdp = attach_xdp(g, e, device);
+
+	e->tried = tc || xdp;
+}
+
+static void guard_one(struct guard *g, struct guarded *e)
+{
+	struct link device;
+	int err = write_rows(g, e, &device);
+
+	if (err)
+		log_error("%s: its row cannot be written: %s", e->link.name, strerror(-err));
+	attach(g, e, &device);
+}
+
+static bool has_all(const struct guarded *e)
+{
+	return !e->link.ifindex || (e->at.tc && (e->at.xdp || e->link.type != ARPHRD_ETHER));
+}
+
+/* ---- the backstop -------------------------------------------------------------------------- */
+
+static void backstop_said(struct guard *g, int err, const char *why)
+{
+	if (err && !g->backstop_failed)
+		log_error("nftables: %s: an interface that comes back is guarded some milliseconds late, and "
+			  "not "
+			  "at all while nobody runs",
+			  why);
+	g->backstop_failed = err;
+}
+
+static void add_index(struct backstop_set *set, const struct guarded *e, bool guarded)
+{
+	if (e->link.ifindex && guarded)
+		set->ifindex[set->n++] = e->link.ifindex;
+}
+
+/* Only an interface that has our program may pass by the backstop, a direction at a time. */
+static void tell_backstop(struct guard *g, bool again)
+{
+	struct backstop_set in = {.n = 0}, out = {.n = 0};
+	const char *why = "";
+	unsigned i;
+	int err = 0;
+
+	if (!g->backstop)
+		return;
+	for (i = 0; i < g->n_conf; i++) {
+		add_index(&in, &g->v[i], has_all(&g->v[i]));
+		add_index(&out, &g->v[i], g->v[i].at.tc);
+	}
+	if (again)
+		err = backstop_write(g->backstop, g->conf, &why);
+	if (!err)
+		err = backstop_guarded(g->backstop, &in, &out, &why);
+	backstop_said(g, err, why);
+}
+
+void guard_netfilter(struct guard *g)
+{
+	if (!g->backstop || backstop_stands(g->backstop))
+		return;
+	if (!g->backstop_failed)
+		log_warn("somebody changed or removed our nftables table; it is written again");
+	tell_backstop(g, true);
+}
+
+/* ---- devices that come and go -------------------------------------------------------------- */
+
+static struct guarded *add(struct guard *g, const struct conf_interface *conf)
+{
+	if (g->n == GUARDED_MAX)
+		return NULL;
+	g->v[g->n] = (struct guarded){.conf = conf};
+	return &g->v[g->n++];
+}
+
+/* It has another name now.  Its rules were protecting what goes out there, and go on. */
+static void keep_renamed(struct guard *g, const struct guarded *e, const char *name)
+{
+	struct guarded *kept = add(g, e->conf);
+
+	log_warn("interface %s is called %s now, and stays guarded as it was", e->conf->name, name);
+	if (!kept)
+		return;
+	*kept = *e;
+	snprintf(kept->link.name, sizeof(kept->link.name), "%s", name);
+}
+
+static void lose(struct guard *g, struct guarded *e)
+{
+	char name[IFNAMSIZ];
+
+	if (if_indextoname(e->link.ifindex, name) && strcmp(name, e->conf->name))
+		keep_renamed(g, e, name);
+	else
+		programs_forget_port(g->programs, e->link.ifindex);
+	*e = (struct guarded){.conf = e->conf, .said = e->said};
+}
+
+/* The device that has the configured name now, if one has. */
+static void find(struct guard *g, struct guarded *e)
+{
+	unsigned i;
+
+	if (link_get(e->conf->name, &e->link)) {
+		e->link.ifindex = 0;
+		return;
+	}
+	for (i = g->n_conf; g->n_conf && i < g->n; i++)
+		if (g->v[i].link.ifindex == e->link.ifindex) {
+			g->v[i] = g->v[--g->n]; /* it has its old name again */
+			break;
+		}
+	guard_one(g, e);
+}
+
+static void say_change(const struct guarded *e, unsigned then, unsigned now)
+{
+	log_warn("interface %s %s", e->conf->name, !now ? "is gone" : then ? "was made anew" : "is there");
+}
+
+static bool look_for_devices(struct guard *g, const struct link_news *news)
+{
+	unsigned i, now, then;
+	bool same = true;
+
+	for (i = 0; i < g->n_conf; i++) {
+		struct guarded *e = &g->v[i];
+
+		then = e->link.ifindex;
+		now = if_nametoindex(e->conf->name);
+		if (now == then && !(then && link_is_gone(news, then)))
+			continue;
+		same = false;
+		say_change(e, then, now);
+		if (then)
+			lose(g, e);
+		if (now)
+			find(g, e);
+	}
+	return same;
+}
+
+/* Renamed ones that are gone for good. */
+static void forget_renamed(struct guard *g)
+{
+	char name[IFNAMSIZ];
+	unsigned i;
+
+	for (i = g->n_conf; i < g->n;) {
+		if (if_indextoname(g->v[i].link.ifindex, name)) {
+			i++;
+			continue;
+		}
+		programs_forget_port(g->programs, g->v[i].link.ifindex);
+		g->v[i] = g->v[--g->n];
+	}
+}
+
+/* ---- programs that somebody took away ------------------------------------------------------ */
+
+static bool tc_stands(struct guarded *e, enum program which, bool quiet)
 {
 	struct program_name first;
 
-	if (programs_attached_tc(which, p->link.ifindex, &first))
+	if (programs_attached_tc(which, e->link.ifindex, &first))
 		return true;
-	if (!may_say(&p->said, p->link.name))
+	if (quiet || !may_say(&e->said, e->link.name))
 		return false;
-	h->quiet = false;
 	if (first.id)
 		log_error("%s: the TC program \"%.15s\" (id %u) was put in front of ours, which goes first "
 			  "again",
-			  p->link.name, first.name, first.id);
+			  e->link.name, first.name, first.id);
 	else
-		log_error("%s: somebody took our TC program off; it is put back", p->link.name);
+		log_error("%s: somebody took our TC program off; it is put back", e->link.name);
 	return false;
 }
 
-static bool xdp_guards(struct host *h, struct device *d)
+static bool xdp_stands(struct guarded *e, bool quiet)
 {
-	if (programs_attached_xdp(d->link.ifindex))
+	if (e->link.type != ARPHRD_ETHER || programs_attached_xdp(e->link.lower))
 		return true;
-	if (may_say(&d->said, d->link.name)) {
-		h->quiet = false;
-		log_error("%s: somebody took our XDP program off; it is put back", d->link.name);
-	}
+	if (!quiet && may_say(&e->said, e->link.name))
+		log_error("%s: somebody took our XDP program off; it is put back", e->link.name);
 	return false;
 }
 
-static bool is_guarded(struct host *h)
+/* quiet: it never stood, which was said. */
+static bool stands(struct guarded *e)
 {
-	bool guarded = true;
-	unsigned i;
+	bool quiet = !has_all(e);
+	bool tc = tc_stands(e, PROGRAM_EGRESS, quiet);
 
-	for (i = 0; i < h->n_ports; i++) {
-		struct port *p = &h->ports[i];
-
-		if (p->conf->role != CONF_OUTSIDE)
-			continue;
-		guarded &= tc_guards(h, p, PROGRAM_EGRESS);
-		if (!p->device)
-			guarded &= tc_guards(h, p, PROGRAM_INGRESS);
-	}
-	for (i = FAR_SLOT; i < h->n_devices; i++)
-		guarded &= xdp_guards(h, &h->devices[i]);
-	return guarded;
+	if (e->link.type != ARPHRD_ETHER)
+		tc &= tc_stands(e, PROGRAM_INGRESS, quiet);
+	return xdp_stands(e, quiet) && tc;
 }
 
-bool host_guard(struct host *h)
+/* True when the backstop has to know. */
+static bool put_back(struct guard *g)
 {
 	uint64_t now = clock_ms();
+	bool changed = false;
+	struct guard_port was;
+	struct link device;
+	unsigned i;
 
-	if (!still_same(h))
-		return false;
-	if (!h->attached || (h->put_back_ms && now - h->put_back_ms < PUT_BACK_MS))
-		return true;
-	h->quiet = true;
-	if (!is_guarded(h)) {
-		h->put_back_ms = now;
-		host_attach(h);
+	for (i = 0; i < g->n; i++) {
+		struct guarded *e = &g->v[i];
+
+		if (!e->link.ifindex || (e->put_back_ms && now - e->put_back_ms < PUT_BACK_MS))
+			continue;
+		/* It may be gone since: then there is nothing to say, and the next look finds out. */
+		if (link_get_index(e->link.lower, &device) || stands(e))
+			continue;
+		was = e->at;
+		e->put_back_ms = now;
+		attach(g, e, &device);
+		changed |= was.tc != e->at.tc || was.xdp != e->at.xdp;
 	}
-	h->quiet = false;
+	return changed;
+}
+
+void guard_links(struct guard *g, const struct link_news *news)
+{
+	bool same = look_for_devices(g, news), changed;
+
+	forget_renamed(g);
+	changed = put_back(g);
+	if (!same || changed)
+		tell_backstop(g, false);
+}
+
+void guard_look(struct guard *g)
+{
+	if (put_back(g))
+		tell_backstop(g, false);
+}
+
+/* ---- being asked --------------------------------------------------------------------------- */
+
+bool guard_stands(const struct guard *g)
+{
+	unsigned i;
+
+	for (i = 0; i < g->n; i++)
+		if (!has_all(&g->v[i]))
+			return g->backstop && !g->backstop_failed && i < g->n_conf;
 	return true;
 }
 
-/* ---- attaching ---------------------------------------------------------------------------- */
-
-static void say_not_attached(const struct host *h, const char *name, const char *kind, int err)
+struct guard_port guard_port(const struct guard *g, unsigned ifindex)
 {
-	if (!h->quiet)
-		log_error("%s: %s program not attached: %s", name, kind, strerror(-err));
+	unsigned i;
+
+	for (i = 0; i < g->n; i++)
+		if (ifindex && g->v[i].link.ifindex == ifindex)
+			return g->v[i].at;
+	return (struct guard_port){0};
 }
 
-static int attach_device(struct host *h, struct device *d)
+unsigned guard_rows(const struct guard *g, __u32 *ifindexes, unsigned max)
 {
-	enum program which = d->outside ? PROGRAM_OUTSIDE : PROGRAM_INSIDE;
-	bool native = d->native;
-	int err;
+	unsigned i, n = 0;
 
-	err = programs_attach_xdp(h->programs, which, d->link.ifindex, d->mode, &d->native);
-	if (err == -EBUSY && !h->quiet)
-		log_error("%s carries an XDP program that is not ours; remove it: ip link set %s xdp off",
-			  d->link.name, d->link.name);
-	else if (err)
-		say_not_attached(h, d->link.name, "XDP", err);
-	else if (!h->attached || native != d->native)
-		log_info("%s: XDP %s", d->link.name,
-			 d->native ? "native" : "generic (slower; the driver has no native XDP)");
-	return err;
-}
-
-static int attach_tc(struct host *h, struct port *p)
-{
-	enum tc_mode mode;
-	int err = programs_attach_tc(h->programs, PROGRAM_EGRESS, p->link.ifindex, &mode);
-
-	if (!err && !p->device)
-		err = programs_attach_tc(h->programs, PROGRAM_INGRESS, p->link.ifindex, &mode);
-	if (err) {
-		say_not_attached(h, p->link.name, "TC", err);
-		p->tc_attached = false;
-		return err;
+	for (i = 0; i < g->n && n + 2 <= max; i++) {
+		if (!g->v[i].link.ifindex)
+			continue;
+		ifindexes[n++] = g->v[i].link.ifindex;
+		if (g->v[i].link.vlan)
+			ifindexes[n++] = g->v[i].link.lower;
 	}
-	if (!p->tc_attached || p->tc != mode)
-		log_info("%s: TC %s", p->link.name,
-			 mode == TC_MODE_TCX ? "tcx" : "clsact (the kernel has no tcx)");
-	p->tc_attached = true;
-	p->tc = mode;
+	return n;
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+/* What an earlier run guarded as one of our policy interfaces, and has another name now. */
+static void find_renamed(struct guard *g)
+{
+	const struct conf_interface *conf;
+	char name[IFNAMSIZ];
+	struct adit_port row;
+	struct guarded *e;
+	__u32 ifindex = 0;
+
+	while (programs_next_port(g->programs, &ifindex, &row)) {
+		row.name[sizeof(row.name) - 1] = '\0';
+		conf = conf_of(g, row.name);
+		if (row.role != ADIT_ROLE_OUTSIDE || !conf || !conf->policy ||
+		    !if_indextoname(ifindex, name) || strcmp(name, row.name) == 0)
+			continue;
+		e = add(g, conf);
+		if (!e)
+			return;
+		if (link_get_index(ifindex, &e->link) == 0)
+			guard_one(g, e);
+		else
+			g->n--;
+	}
+}
+
+static int find_all(struct guard *g)
+{
+	struct guarded *e;
+	size_t i;
+
+	for (i = 0; i < g->conf->n_interfaces; i++) {
+		const struct conf_interface *c = g->conf->interfaces[i];
+
+		if (c->role != CONF_OUTSIDE)
+			continue;
+		e = add(g, c);
+		if (!e)
+			return -E2BIG;
+		find(g, e);
+		if (!e->link.ifindex)
+			log_warn("%s:%u:%u: there is no interface %s now; waiting for it", g->conf->path,
+				 c->loc.line, c->loc.col, c->name);
+	}
+	g->n_conf = g->n;
+	find_renamed(g);
 	return 0;
 }
 
-/* An interface that an earlier configuration had and this one has not is nobody's business any more. */
-static void forget_others(struct host *h)
+int guard_open(const char *instance, const struct conf *conf, struct programs *programs, struct guard **ret)
 {
-	__u32 keep[ADIT_PORTS_MAX];
-	unsigned i;
+	struct guard *g = calloc(1, sizeof(*g));
+	const char *why;
+	int err;
 
-	for (i = 0; i < h->n_ports; i++)
-		keep[i] = h->ports[i].link.ifindex;
-	keep[i++] = h->devices[FAR_SLOT].link.ifindex;
-	programs_keep_ports(h->programs, keep, i);
+	if (!g)
+		return -ENOMEM;
+	g->programs = programs;
+	g->conf = conf;
+	if (backstop_open(instance, &g->backstop) == 0) {
+		err = backstop_write(g->backstop, conf, &why);
+		backstop_said(g, err, why);
+	}
+	err = spd_write(programs, conf);
+	if (err)
+		log_error("the rules cannot be written: %s", strerror(-err));
+	if (!err)
+		err = find_all(g);
+	if (err) {
+		guard_close(g);
+		return err;
+	}
+	tell_backstop(g, false);
+	*ret = g;
+	return 0;
 }
 
-int host_attach(struct host *h)
+void guard_leave(struct guard *g)
 {
-	bool native;
-	unsigned i;
-	int err, now;
+	const struct backstop_set none = {.n = 0};
+	const char *why;
 
-	/* Inside out: what takes packets over comes before what sends them there. */
-	err = programs_attach_xdp(h->programs, PROGRAM_INTERNAL, h->devices[FAR_SLOT].link.ifindex,
-				  XDP_MODE_NATIVE, &native);
-	if (err)
-		say_not_attached(h, h->devices[FAR_SLOT].link.name, "XDP", err);
-	/* At the start the first failure ends it.  Later one device in trouble must not keep the guard from others. */
-	for (i = 0; i < h->n_ports && (!err || h->attached); i++)
-		if (h->ports[i].conf->role == CONF_OUTSIDE) {
-			now = attach_tc(h, &h->ports[i]);
-			err = err ? err : now;
-		}
-	for (i = FIRST_SLOT; i < h->n_devices && (!err || h->attached); i++) {
-		now = attach_device(h, &h->devices[i]);
-		err = err ? err : now;
-	}
-	if (!err) {
-		h->attached = true;
-		host_tell_readers(h);
-		forget_others(h);
-	}
-	return err;
+	if (g->backstop)
+		backstop_guarded(g->backstop, &none, &none, &why);
+}
+
+void guard_close(struct guard *g)
+{
+	if (!g)
+		return;
+	backstop_close(g->backstop);
+	free(g);
 }

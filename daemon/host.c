@@ -117,8 +117,21 @@ static void *shared_page(size_t len)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* An interface that an earlier configuration had and this one has not is nobody's business any more. */
+static void forget_others(struct host *h)
+{
+	__u32 keep[4 * ADIT_PORTS_MAX];
+	unsigned i, n = 0;
+
+	for (i = 0; i < h->n_ports; i++)
+		keep[n++] = h->ports[i].link.ifindex;
+	keep[n++] = h->devices[FAR_SLOT].link.ifindex;
+	n += guard_rows(h->guard, keep + n, sizeof(keep) / sizeof(*keep) - n);
+	programs_keep_ports(h->programs, keep, n);
+}
+
 int host_open(const char *instance, const struct conf *conf, struct programs *programs,
-	      const uint64_t ike_cookies[IKE_SOCKETS], struct host **ret)
+	      const struct guard *guard, const uint64_t ike_cookies[IKE_SOCKETS], struct host **ret)
 {
 	struct host *h = calloc(1, sizeof(*h));
 	int err = -ENOMEM;
@@ -127,6 +140,7 @@ int host_open(const char *instance, const struct conf *conf, struct programs *pr
 		return err;
 	h->programs = programs;
 	h->conf = conf;
+	h->guard = guard;
 	h->shared = shared_page(sizeof(*h->shared));
 	h->shared_worker = shared_page(sizeof(*h->shared_worker));
 	if (!h->shared || !h->shared_worker)
@@ -139,9 +153,12 @@ int host_open(const char *instance, const struct conf *conf, struct programs *pr
 		goto fail;
 	err = programs_set_host(programs, &h->facts);
 	if (!err)
+		err = host_attach(h);
+	if (!err)
 		err = host_publish(h);
 	if (err)
 		goto fail;
+	forget_others(h);
 	*ret = h;
 	return 0;
 fail:
@@ -161,14 +178,55 @@ void host_close(struct host *h)
 	free(h);
 }
 
-bool host_refresh(struct host *h)
+/* Every configured interface is here with the ifindex that was found, or was not and is not there. */
+static bool same_ports(const struct host *h, const struct link_news *news)
+{
+	const struct port *p = h->ports;
+	size_t i;
+
+	for (i = 0; i < h->conf->n_interfaces; i++) {
+		const struct conf_interface *c = h->conf->interfaces[i];
+		unsigned now = if_nametoindex(c->name), then = 0;
+
+		if (p < h->ports + h->n_ports && p->conf == c)
+			then = p++->link.ifindex;
+		if (now == then && !(then && link_is_gone(news, then)))
+			continue;
+		if (c->role != CONF_OUTSIDE) /* the others are the guard's to tell */
+			log_warn("interface %s %s", c->name,
+				 !now	? "is gone"
+				 : then ? "was made anew"
+					: "is there");
+		return false;
+	}
+	return true;
+}
+
+bool host_same(const struct host *h, const struct link_news *news)
+{
+	unsigned i;
+
+	if (!same_ports(h, news))
+		return false;
+	for (i = 0; i < h->n_devices; i++) {
+		const struct link *l = &h->devices[i].link;
+
+		if (!link_is_gone(news, l->ifindex) &&
+		    (i >= FIRST_SLOT || if_nametoindex(l->name) == l->ifindex))
+			continue;
+		if (i < FIRST_SLOT)
+			log_error("somebody removed our device %s", l->name);
+		return false;
+	}
+	return true;
+}
+
+void host_refresh(struct host *h)
 {
 	unsigned i;
 	int err;
 
-	if (!host_guard(h))
-		return false;
-
+	host_look_at_programs(h);
 	for (i = 0; i < h->n_devices; i++)
 		link_get_index(h->devices[i].link.ifindex, &h->devices[i].link);
 	for (i = 0; i < h->n_ports; i++)
@@ -176,7 +234,6 @@ bool host_refresh(struct host *h)
 	err = host_publish(h);
 	if (err)
 		log_error("the maps cannot be written: %s", strerror(-err));
-	return true;
 }
 
 const struct host_shared *host_shared(const struct host *h)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What struct host is made of: for the files that are host.h's other half (pair.c, publish.c, rings.c, guard.c)
+/* What struct host is made of: for the files that are host.h's other half (pair.c, publish.c, rings.c, attach.c)
  * and for nobody else. */
 #ifndef ADIT_HOST_PARTS_H
 #define ADIT_HOST_PARTS_H
 
+#include "guard.h"
 #include "host.h"
 #include "link.h"
 #include "xsk.h"
@@ -12,21 +13,14 @@
 #define FAR_SLOT   1 /* and far end */
 #define FIRST_SLOT 2
 
-/* How often something was said lately. */
-struct said {
-	uint64_t since_ms;
-	unsigned n;
-};
-
 /* A device with XDP and sockets of its own. */
 struct device {
 	struct link link;
 	uint32_t slot;
 	enum xdp_mode mode;
-	bool native;
+	bool attached, native; /* an inside device's program; the others are the guard's */
 	bool zero_copy_wanted;
 	bool outside; /* else inside; a VLAN parent of both is outside */
-	struct said said;
 	struct xsk_port *xsk;
 };
 
@@ -37,13 +31,11 @@ struct port {
 	struct device *device; /* NULL: no Ethernet below, general path only */
 	bool fast_path;
 	char why[112];
-	bool tc_attached;
-	enum tc_mode tc;
-	struct said said;
 };
 
 struct host {
 	struct programs *programs;
+	const struct guard *guard;
 	struct port ports[ADIT_PORTS_MAX];
 	unsigned n_ports;
 	struct device devices[ADIT_PORTS_MAX]; /* near and far end of the internal pair first */
@@ -53,9 +45,6 @@ struct host {
 	struct host_shared *shared;
 	struct adit_host facts;
 	const struct conf *conf;
-	bool attached;
-	uint64_t put_back_ms; /* when that was last done */
-	bool quiet;	      /* it is done again, and was said often enough */
 };
 
 /* host.c */
@@ -63,6 +52,11 @@ int host_add_device(struct host *h, const struct link *link, enum xdp_mode mode,
 
 /* pair.c: the internal veth pair; fills facts and the first two devices. */
 int host_make_pair(struct host *h, const char *instance);
+
+/* attach.c: programs beside the guard's. */
+int host_attach(struct host *h);
+/* Are they still there?  Who took one away is told, and it is put back. */
+void host_look_at_programs(struct host *h);
 
 /* publish.c: what maps, worker and `adit show interface` are told of the devices. */
 int host_publish(struct host *h);

@@ -324,11 +324,40 @@ int link_watch(void)
 	return link_listen(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_TC);
 }
 
-void link_drain(int fd)
+bool link_is_gone(const struct link_news *news, unsigned ifindex)
 {
-	char buf[8192];
+	unsigned i;
 
-	/* ENOBUFS (we missed some) also only means: look. */
-	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == ENOBUFS)
-		;
+	for (i = 0; i < news->n_gone; i++)
+		if (news->gone[i] == ifindex)
+			return true;
+	return false;
+}
+
+static int note_gone(const struct nlmsghdr *nlh, void *self)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+	struct link_news *news = self;
+
+	/* A bridge tells in these words too that a port of its own went. */
+	if (nlh->nlmsg_type == RTM_DELLINK && ifi->ifi_family == AF_UNSPEC &&
+	    news->n_gone < sizeof(news->gone) / sizeof(*news->gone))
+		news->gone[news->n_gone++] = (unsigned)ifi->ifi_index;
+	return MNL_CB_OK;
+}
+
+void link_drain(int fd, struct link_news *news)
+{
+	static char buf[MESSAGE_MAX];
+	ssize_t n;
+
+	for (;;) {
+		n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+		if (n < 0 && errno == ENOBUFS) /* we missed some; that also means: look */
+			continue;
+		if (n < 0)
+			return;
+		if (news)
+			mnl_cb_run(buf, (size_t)n, 0, 0, note_gone, news);
+	}
 }

@@ -40,9 +40,18 @@ int link_sysctl(const char *family, const char *name, const char *key, const cha
 /* First character of the value, or -errno. */
 int link_sysctl_get(const char *family, const char *name, const char *key);
 
-/* A socket that becomes readable when a device, or what hangs on it at TC, changes; link_drain empties it. */
+/* What a watching socket told.  A device that went and one that came at once may have the same index and name, so that
+ * looking finds nothing new: only this says it. */
+struct link_news {
+	unsigned gone[32]; /* ifindexes */
+	unsigned n_gone;
+};
+bool link_is_gone(const struct link_news *news, unsigned ifindex);
+
+/* A socket that becomes readable when a device, or what hangs on it at TC, changes; link_drain empties it and adds to
+ * news, which may be NULL. */
 int link_watch(void);
-void link_drain(int fd);
+void link_drain(int fd, struct link_news *news);
 /* The same for any netlink protocol and its groups (a mask). */
 int link_listen(int protocol, unsigned groups);
 

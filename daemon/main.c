@@ -9,14 +9,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "backstop.h"
 #include "log.h"
 #include "parent.h"
 #include "programs.h"
+#include "state.h"
 
 static const char usage[] =
 	"usage: aditd [-i NAME] -f FILE     run in the foreground with this configuration\n"
 	"       aditd [-i NAME] --unload    remove programs and maps of a stopped instance;\n"
 	"                                   what policy protected passes in clear from then on\n"
+	"       aditd [-i NAME] --guard -f FILE   only guard, and end: what policy protects is blocked\n"
 	"  -f, --file FILE      configuration, /etc/adit/adit.conf if not given\n"
 	"  -i, --instance NAME  several can run on one machine; \"adit\" if not given\n"
 	"  SIGHUP reads the configuration again, SIGTERM ends.\n";
@@ -34,7 +37,12 @@ static bool valid_instance(const char *name)
 static int unload(const char *instance)
 {
 	int err = programs_unload(instance);
+	bool was = backstop_remove(instance);
 
+	/* Who unloads does not want to be guarded by it at the next boot. */
+	was |= state_forget(instance);
+	if (err == -ENOENT && was)
+		err = 0;
 	if (err && err != -ENOENT) {
 		fprintf(stderr, "aditd: instance %s is not unloaded: %s\n", instance, strerror(-err));
 		return EXIT_FAILURE;
@@ -49,12 +57,13 @@ int main(int argc, char **argv)
 		{"file",	 required_argument, NULL, 'f'},
 		{"instance", required_argument, NULL, 'i'},
 		{"unload",   no_argument,	NULL, 'u'},
+		{"guard",	  no_argument,       NULL, 'g'},
 		{"help",	 no_argument,	      NULL, 'h'},
 		{NULL,       0,		  NULL, 0	 },
 	};
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 	const char *file = "/etc/adit/adit.conf", *instance = "adit";
-	bool remove_only = false;
+	bool remove_only = false, guard_only = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "f:i:h", options, NULL)) != -1) {
@@ -67,6 +76,9 @@ int main(int argc, char **argv)
 			break;
 		case 'u':
 			remove_only = true;
+			break;
+		case 'g':
+			guard_only = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -88,5 +100,5 @@ int main(int argc, char **argv)
 		return unload(instance);
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	log_open(instance, "parent", LOG_LEVEL_INFO);
-	return parent_run(instance, file);
+	return guard_only ? parent_guard(instance, file) : parent_run(instance, file);
 }

@@ -15,15 +15,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backstop.h"
 #include "clock.h"
 #include "conf.h"
+#include "confine.h"
+#include "guard.h"
 #include "host.h"
 #include "link.h"
 #include "log.h"
 #include "netfilter.h"
 #include "notify.h"
 #include "programs.h"
-#include "spd.h"
+#include "state.h"
 #include "sockets.h"
 #include "warnings.h"
 
@@ -31,9 +34,13 @@
 #define RESTART_MAX_MS 10000 /* ... up to this */
 #define STEADY_MS      10000 /* a child that lived so long starts over with the shortest wait */
 #define GOODBYE_MS     2000  /* for ike to send its deletes */
+#define READY_MS       20000 /* for ike to start under a new configuration */
 #define LOOK_AGAIN_MS  5000  /* netfilter of the old kind tells nobody when it changes */
 #define GUARD_LOOK_MS \
 	1000 /* nor does tcx when a program is put in front of ours: then policy may be passed by */
+
+#define IKE_USER    "adit-ike"
+#define WORKER_USER "adit-worker"
 
 enum { CHILD_IKE, CHILD_WORKER, CHILDREN };
 
@@ -48,7 +55,10 @@ struct parent {
 	uint64_t started_ms;
 	sigset_t old_signals;
 	struct conf *conf;
+	struct conf *before; /* in force until this one is; then NULL */
+	uint64_t ready_by_ms;
 	struct programs *programs;
+	struct guard *guard;
 	struct host *host;
 	struct child children[CHILDREN];
 	int ike_sockets[IKE_SOCKETS], esp_sockets[ESP_SOCKETS], esp_sinks[ESP_SOCKETS];
@@ -59,8 +69,51 @@ struct parent {
 	int ike_parent[2]; /* [1] is ours */
 	int signal_fd, link_fd, netfilter_fd;
 	uint64_t look_at_ms;
-	bool rules_stand, attached, stopping;
+	struct link_news news; /* what host_same was not yet asked about */
+	bool changed;	       /* devices, or netfilter's rules */
+	bool ike_ready, answered, stopping;
 };
+
+/* ---- what the host tells ------------------------------------------------------------------- */
+
+/* At once, whatever else is going on: a policy interface that came is guarded here. */
+static void hear_links(struct parent *p)
+{
+	struct link_news fresh = {0};
+	unsigned i;
+
+	link_drain(p->link_fd, &fresh);
+	if (p->guard)
+		guard_links(p->guard, &fresh);
+	for (i = 0; i < fresh.n_gone; i++)
+		if (p->news.n_gone < sizeof(p->news.gone) / sizeof(*p->news.gone))
+			p->news.gone[p->news.n_gone++] = fresh.gone[i];
+	p->changed = true;
+}
+
+static void hear_netfilter(struct parent *p)
+{
+	link_drain(p->netfilter_fd, NULL);
+	if (p->guard)
+		guard_netfilter(p->guard);
+	p->changed = true;
+}
+
+/* Waiting must not make the guard late. */
+static void wait_watching(struct parent *p, int ms)
+{
+	struct pollfd fds[] = {
+		{.fd = p->link_fd,	   .events = POLLIN},
+		{.fd = p->netfilter_fd, .events = POLLIN},
+	};
+
+	if (poll(fds, sizeof(fds) / sizeof(*fds), ms) <= 0)
+		return;
+	if (fds[0].revents)
+		hear_links(p);
+	if (fds[1].revents)
+		hear_netfilter(p);
+}
 
 /* ---- children ------------------------------------------------------------------------------ */
 
@@ -87,7 +140,7 @@ static int run_worker(struct parent *p)
 {
 	struct worker_setup setup = {
 		.instance = p->instance,
-		.user = "adit-worker",
+		.user = WORKER_USER,
 		.command_fd = p->ike_worker[1],
 		.door_fd = p->door[1],
 		.reasons_fd = programs_map_fd(p->programs, "reasons_worker"),
@@ -114,7 +167,7 @@ static int run_ike(struct parent *p)
 {
 	struct ike_setup setup = {
 		.instance = p->instance,
-		.user = "adit-ike",
+		.user = IKE_USER,
 		.conf = p->conf,
 		.control_fd = p->control_fd,
 		.parent_fd = p->ike_parent[0],
@@ -128,11 +181,11 @@ static int run_ike(struct parent *p)
 		const char *map;
 		int *fd;
 	} maps[] = {
-		{"sa_state",	&setup.fds.sa_state	  },
+		{"sa_state",	     &setup.fds.sa_state	},
 		{"sa_out",	   &setup.fds.sa_out	    },
 		{"sa_in",	  &setup.fds.sa_in	  },
 		{"peers",	  &setup.fds.peers	  },
-		{"rule_hits",      &setup.fds.rule_hits	 },
+		{"rule_hits",      &setup.fds.rule_hits	  },
 		{"ports",	  &setup.fds.ports	  },
 		{"reasons_bpf",	&setup.fds.reasons_bpf   },
 		{"reasons_worker", &setup.fds.reasons_worker},
@@ -205,6 +258,13 @@ static void restart_child(struct parent *p, int which)
 		tell_ike(p, ADIT_MSG_WORKER_STARTED);
 }
 
+/* The end of a sentence that is only said where somebody has looked. */
+static const char *safety(const struct parent *p)
+{
+	return guard_stands(p->guard) ? "nothing passes in clear"
+				      : "and not every policy interface is guarded: see adit status";
+}
+
 static void child_died(struct parent *p, int which, int status)
 {
 	struct child *c = &p->children[which];
@@ -216,11 +276,13 @@ static void child_died(struct parent *p, int which, int status)
 	if (p->stopping)
 		return;
 	if (WIFSIGNALED(status))
-		log_error("%s died of signal %d (%s); tunnels pause, nothing passes in clear", c->name,
-			  WTERMSIG(status), strsignal(WTERMSIG(status)));
+		log_error("%s died of signal %d (%s); tunnels pause, %s", c->name, WTERMSIG(status),
+			  strsignal(WTERMSIG(status)), safety(p));
 	else
-		log_error("%s ended with status %d; tunnels pause, nothing passes in clear", c->name,
-			  WEXITSTATUS(status));
+		log_error("%s ended with status %d; tunnels pause, %s", c->name, WEXITSTATUS(status),
+			  safety(p));
+	if (which == CHILD_IKE)
+		p->ike_ready = false;
 	if (now - c->started_ms > STEADY_MS || !c->wait_ms)
 		c->wait_ms = RESTART_MIN_MS;
 	else if (c->wait_ms < RESTART_MAX_MS)
@@ -242,7 +304,6 @@ static void reap(struct parent *p)
 static void stop_child(struct parent *p, int which, int sig, int patience_ms)
 {
 	struct child *c = &p->children[which];
-	const struct timespec moment = {.tv_nsec = 10000000};
 	uint64_t until = clock_ms() + (uint64_t)patience_ms;
 	int status;
 
@@ -253,7 +314,7 @@ static void stop_child(struct parent *p, int which, int sig, int patience_ms)
 	while (waitpid(c->pid, &status, WNOHANG) == 0) {
 		if (clock_ms() >= until)
 			kill(c->pid, SIGKILL);
-		nanosleep(&moment, NULL);
+		wait_watching(p, 10);
 	}
 	c->pid = 0;
 	if (which == CHILD_WORKER)
@@ -272,17 +333,41 @@ static int load_conf(const char *path, struct conf **ret)
 	return err;
 }
 
+/* Before anything else, and where nothing else works. */
+static void guard_by_backstop(const char *instance, const struct conf *conf)
+{
+	struct backstop *b;
+	const char *why;
+
+	if (backstop_open(instance, &b))
+		return;
+	backstop_write(b, conf, &why); /* guard_open does it again, and tells of a failure */
+	backstop_close(b);
+}
+
+/* Rules, rows and programs of p->conf.  From here on the guard stands, whatever becomes of the rest. */
+static int open_guard(struct parent *p)
+{
+	int err;
+
+	guard_close(p->guard);
+	p->guard = NULL;
+	err = guard_open(p->instance, p->conf, p->programs, &p->guard);
+	if (err)
+		return err;
+	err = state_save(p->instance, p->conf);
+	if (err)
+		log_warn("the policy is not kept over a reboot: %s", strerror(-err));
+	return 0;
+}
+
 static int start_all(struct parent *p)
 {
 	int err;
 
-	p->rules_stand = p->attached = false;
-	err = spd_write(p->programs, p->conf);
-	if (err) {
-		log_error("the rules cannot be written: %s", strerror(-err));
-		return err;
-	}
-	err = host_open(p->instance, p->conf, p->programs, p->cookies, &p->host);
+	p->ike_ready = false;
+	p->news = (struct link_news){0};
+	err = host_open(p->instance, p->conf, p->programs, p->guard, p->cookies, &p->host);
 	if (!err)
 		err = start_child(p, CHILD_WORKER);
 	if (!err)
@@ -300,56 +385,105 @@ static void stop_all(struct parent *p)
 	p->host = NULL;
 }
 
-/* Children start anew under the new configuration; programs and old rules hold until the new ones stand. */
+/* Would the children find what they need?  In a process of its own, because what is tried cannot be undone. */
+static bool rehearse(struct parent *p)
+{
+	static const char *const users[CHILDREN] = {[CHILD_IKE] = IKE_USER, [CHILD_WORKER] = WORKER_USER};
+	int status = 0, i, err;
+	pid_t pid;
+
+	for (i = 0; i < CHILDREN && !status; i++) {
+		pid = fork();
+		if (pid < 0)
+			return false;
+		if (pid == 0) {
+			err = confine_user(users[i]);
+			if (err)
+				log_error("cannot become %s: %s (make users creates it)", users[i],
+					  strerror(-err));
+			_exit(err ? 1 : 0);
+		}
+		while (waitpid(pid, &status, WNOHANG) == 0)
+			wait_watching(p, 10);
+	}
+	return !status;
+}
+
+/* The children start anew under the new configuration, behind a guard of old or new rules.  It counts as in force when
+ * they have started: settle. */
 static void reload(struct parent *p)
 {
-	struct conf *fresh, *old = p->conf;
+	struct conf *fresh;
 
 	notify_reloading();
-	if (load_conf(p->config, &fresh)) {
+	if (load_conf(p->config, &fresh) || !rehearse(p)) {
 		log_error("%s is not used; the running configuration stays", p->config);
+		notify_reloaded();
 		return;
 	}
 	stop_all(p);
+	if (!p->before)
+		p->before = p->conf;
+	else
+		conf_free(p->conf); /* was never in force */
 	p->conf = fresh;
-	if (start_all(p) == 0) {
-		log_info("%s is in force, tunnels are negotiated anew", p->config);
-		conf_free(old);
-		return;
-	}
+	p->ready_by_ms = clock_ms() + READY_MS;
+	if (open_guard(p) || start_all(p))
+		p->ready_by_ms = 0;
+}
+
+/* Back to the configuration that was in force before. */
+static void go_back(struct parent *p)
+{
 	log_error("%s cannot be put in force; back to the one before", p->config);
 	stop_all(p);
-	p->conf = old;
-	conf_free(fresh);
-	if (start_all(p))
-		log_error("nor can that one; what it protects stays blocked");
+	guard_close(p->guard);
+	p->guard = NULL;
+	conf_free(p->conf);
+	p->conf = p->before;
+	p->before = NULL;
+	if (open_guard(p) || start_all(p))
+		log_error("nor can that one yet; trying again");
+	notify_reloaded();
+}
+
+/* Is the configuration that was read last in force, or will it never be? */
+static void settle(struct parent *p)
+{
+	bool ready = p->ike_ready && p->children[CHILD_WORKER].pid;
+
+	if (!p->before || (!ready && clock_ms() < p->ready_by_ms && p->host && p->children[CHILD_IKE].pid &&
+			   p->children[CHILD_WORKER].pid))
+		return;
+	if (!ready) {
+		go_back(p);
+		return;
+	}
+	conf_free(p->before);
+	p->before = NULL;
+	log_info("%s is in force, tunnels are negotiated anew", p->config);
+	notify_reloaded();
 }
 
 /* The same configuration on a host that has changed. */
 static void open_again(struct parent *p)
 {
 	stop_all(p);
-	if (start_all(p)) {
-		stop_all(p);
-		log_error("%s cannot be put in force now; trying again", p->config);
-	}
+	if ((p->guard || open_guard(p) == 0) && start_all(p) == 0)
+		return;
+	stop_all(p);
+	log_error("%s cannot be put in force now; trying again", p->config);
 }
 
 /* ---- loop
  * --------------------------------------------------------------------------------------------------- */
 
-/* Once ike said that the rules stand; and again later, when something was in the way. */
-static void attach(struct parent *p)
+/* ike runs, behind a guard that stands: who asks may be answered. */
+static void answer(struct parent *p)
 {
-	if (!p->attached) {
-		if (host_attach(p->host)) {
-			log_error("not guarded yet: not all programs are attached; trying again");
-			return;
-		}
-		p->attached = true;
+	if (!p->answered)
 		log_info("ready");
-		notify_ready();
-	}
+	p->answered = true;
 	tell_ike(p, ADIT_MSG_ATTACHED);
 }
 
@@ -359,8 +493,8 @@ static void on_message(struct parent *p)
 
 	while (recv(p->ike_parent[1], &m, sizeof(m), MSG_DONTWAIT) == sizeof(m))
 		if (m.type == ADIT_MSG_READY && p->host) {
-			p->rules_stand = true;
-			attach(p);
+			p->ike_ready = true;
+			answer(p);
 		}
 }
 
@@ -371,10 +505,8 @@ static bool on_signal(struct parent *p)
 	while (read(p->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			return false;
-		if (info.ssi_signo == SIGHUP) {
+		if (info.ssi_signo == SIGHUP)
 			reload(p);
-			notify_reloaded();
-		}
 	}
 	reap(p);
 	return true;
@@ -405,21 +537,20 @@ static int wait_ms(const struct parent *p)
 }
 
 /* At the host, when something changed there or it is time to. */
-static void look(struct parent *p, bool changed)
+static void look(struct parent *p)
 {
-	bool due = clock_ms() >= p->look_at_ms;
+	bool due = clock_ms() >= p->look_at_ms, changed = p->changed;
 
 	if (due)
 		p->look_at_ms = clock_ms() + LOOK_AGAIN_MS;
-	if (!p->host) {
-		if (due)
-			open_again(p);
-		return;
-	}
-	if (!(due || changed ? host_refresh(p->host) : host_guard(p->host)))
+	p->changed = false;
+	if (p->guard)
+		guard_look(p->guard);
+	if (p->host && (due || changed) && host_same(p->host, &p->news))
+		host_refresh(p->host);
+	else if (p->host ? due || changed : due)
 		open_again(p);
-	else if (due && p->rules_stand && !p->attached)
-		attach(p);
+	p->news = (struct link_news){0};
 }
 
 /* Nobody waits for ever: a child runs or has a time to be started at, or all of them wait for the host. */
@@ -438,13 +569,14 @@ static void tell_manager(const struct parent *p)
 	const struct child *ike = &p->children[CHILD_IKE], *worker = &p->children[CHILD_WORKER];
 
 	if (!p->host)
-		notify_status("%s cannot be put in force now, tried again; what the rules before protect is blocked",
+		notify_status("%s cannot be put in force now, tried again; what the rules before protect is "
+			      "blocked",
 			      p->config);
 	else if (!ike->pid || !worker->pid)
 		notify_status("%s is started again; protected traffic is blocked meanwhile",
 			      worker->pid ? ike->name : worker->name);
-	else if (!p->attached)
-		notify_status("starting: not all programs are attached");
+	else if (!guard_stands(p->guard))
+		notify_status("NOT GUARDING every policy interface: see adit status");
 	else
 		notify_status("guarding by %s", p->config);
 	if (all_accounted_for(p))
@@ -463,15 +595,16 @@ static void loop(struct parent *p)
 	for (;;) {
 		int n = poll(fds, sizeof(fds) / sizeof(*fds), wait_ms(p));
 
+		if (n > 0 && fds[2].revents)
+			hear_links(p);
 		if (n > 0 && fds[0].revents && !on_signal(p))
 			return;
 		if (n > 0 && fds[1].revents)
 			on_message(p);
-		if (n > 0 && fds[2].revents)
-			link_drain(p->link_fd);
 		if (n > 0 && fds[3].revents)
-			link_drain(p->netfilter_fd);
-		look(p, n > 0 && (fds[2].revents || fds[3].revents));
+			hear_netfilter(p);
+		look(p);
+		settle(p);
 		restart_due(p);
 		tell_manager(p);
 	}
@@ -495,20 +628,40 @@ static int open_signals(struct parent *p)
 	return p->signal_fd < 0 ? -errno : 0;
 }
 
-static int open_all(struct parent *p)
+static int take_lock(struct parent *p)
+{
+	p->lock_fd = sockets_lock(p->instance);
+	if (p->lock_fd >= 0)
+		return 0;
+	log_error("instance %s: %s", p->instance,
+		  p->lock_fd == -EWOULDBLOCK ? "it runs already" : strerror(-p->lock_fd));
+	return p->lock_fd;
+}
+
+/* All that the guard needs.  The backstop first: it asks nothing of this kernel but nftables. */
+static int open_guarding(struct parent *p)
 {
 	char why[640];
 	int err;
 
-	p->lock_fd = sockets_lock(p->instance);
-	if (p->lock_fd < 0) {
-		log_error("instance %s: %s", p->instance,
-			  p->lock_fd == -EWOULDBLOCK ? "it runs already" : strerror(-p->lock_fd));
-		return p->lock_fd;
+	guard_by_backstop(p->instance, p->conf);
+	err = programs_load(p->instance, why, sizeof(why), &p->programs);
+	if (err) {
+		log_error("BPF programs do not load: %s", why);
+		return err;
 	}
-	err = open_signals(p);
-	if (!err)
-		err = warnings_open();
+	p->link_fd = link_watch();
+	if (p->link_fd < 0)
+		return p->link_fd;
+	p->netfilter_fd = netfilter_watch(); /* may be missing: then it is looked at every few seconds only */
+	err = warnings_open();
+	return err ? err : open_guard(p);
+}
+
+static int open_sockets(struct parent *p)
+{
+	int err = open_signals(p);
+
 	if (!err)
 		err = sockets_open_ike(p->ike_sockets, p->cookies);
 	if (!err)
@@ -516,20 +669,13 @@ static int open_all(struct parent *p)
 	if (err)
 		return err;
 	p->control_fd = sockets_open_control(p->instance);
-	p->link_fd = link_watch();
-	p->netfilter_fd = netfilter_watch(); /* may be missing: then it is looked at every few seconds only */
-	err = p->control_fd < 0 ? p->control_fd : p->link_fd < 0 ? p->link_fd : sockets_pair(p->ike_worker);
+	err = p->control_fd < 0 ? p->control_fd : sockets_pair(p->ike_worker);
 	if (!err)
 		err = sockets_pair_door(p->door);
 	if (!err)
 		err = sockets_pair(p->ike_parent);
-	if (err) {
-		log_error("sockets: %s", strerror(-err));
-		return err;
-	}
-	err = programs_load(p->instance, why, sizeof(why), &p->programs);
 	if (err)
-		log_error("BPF programs do not load: %s", why);
+		log_error("sockets: %s", strerror(-err));
 	return err;
 }
 
@@ -551,44 +697,123 @@ static void close_all(struct parent *p)
 	warnings_close();
 }
 
-int parent_run(const char *instance, const char *config)
+static struct parent parent_new(const char *instance, const char *config)
 {
-	struct parent p = {
+	return (struct parent){
 		.instance = instance,
 		.config = config,
 		.started_ms = clock_ms(),
 		.children = {[CHILD_IKE] = {.name = "ike"}, [CHILD_WORKER] = {.name = "worker"}},
 		.ike_sockets = {-1,			    -1,					-1, -1},
+		.esp_sockets = {-1,			    -1							     },
+		.esp_sinks = {-1, -1},
 		.control_fd = -1,
 		.lock_fd = -1,
-		.ike_worker = {-1,			   -1							     },
-		.esp_sockets = {-1, -1},
-		.esp_sinks = {-1,				  -1										       },
+		.ike_worker = {-1,			   -1										       },
 		.door = {-1, -1},
 		.ike_parent = {-1,			   -1														 },
 		.signal_fd = -1,
 		.link_fd = -1,
 		.netfilter_fd = -1,
 	};
+}
+
+/* What holds when nobody runs, by what was seen last. */
+static void say_what_stays(const struct parent *p)
+{
+	if (p->guard && guard_stands(p->guard))
+		log_info("stopped; what policy protects stays blocked until the next start, or until: aditd "
+			 "-i %s "
+			 "--unload",
+			 p->instance);
+	else
+		log_error("stopped, and not every policy interface is guarded: what policy protects may pass "
+			  "in "
+			  "clear");
+}
+
+/* The configuration cannot be used: the rules of the last one that could stand guard. */
+static void guard_by_last_good(const char *instance, const char *config)
+{
+	struct parent p = parent_new(instance, config);
+	int err;
+
+	log_open(instance, "parent", LOG_LEVEL_INFO);
+	if (take_lock(&p))
+		return;
+	err = state_load(instance, &p.conf);
+	if (err == -ENOENT)
+		log_error("%s is not used, and no policy was ever in force here: nothing is guarded", config);
+	else if (err)
+		log_error("%s is not used, nor can the last good policy be read: %s", config, strerror(-err));
+	else if (open_guarding(&p) == 0 && guard_stands(p.guard))
+		log_error(
+			"%s is not used; what the last good policy protects (%s) is blocked, everything else "
+			"passes",
+			config, p.conf->path);
+	else
+		say_what_stays(&p);
+	if (p.guard)
+		guard_leave(p.guard);
+	close_all(&p);
+}
+
+int parent_guard(const char *instance, const char *config)
+{
+	struct parent p = parent_new(instance, config);
+	int err;
+
+	err = load_conf(config, &p.conf);
+	if (err) {
+		guard_by_last_good(instance, config);
+		return 1;
+	}
+	log_open(instance, "parent", p.conf->adit.log);
+	err = take_lock(&p);
+	if (!err)
+		err = open_guarding(&p);
+	if (!err) {
+		err = guard_stands(p.guard) ? 0 : -EIO;
+		guard_leave(p.guard);
+		log_info(err ? "not every policy interface is guarded"
+			     : "guarded; what policy protects is blocked");
+	}
+	close_all(&p);
+	return err ? 1 : 0;
+}
+
+int parent_run(const char *instance, const char *config)
+{
+	struct parent p = parent_new(instance, config);
 	int err;
 
 	notify_open();
 	notify_status("starting: reading %s", config);
 	err = load_conf(config, &p.conf);
-	if (err)
+	if (err) {
+		guard_by_last_good(instance, config);
 		return 1;
+	}
 	log_open(instance, "parent", p.conf->adit.log);
-	err = open_all(&p);
+	err = take_lock(&p);
+	if (err) {
+		close_all(&p);
+		return 1;
+	}
+	err = open_guarding(&p);
+	if (!err)
+		err = open_sockets(&p);
 	if (!err)
 		err = start_all(&p);
-	if (!err)
+	if (!err) {
+		notify_ready();
 		loop(&p);
+	}
 	notify_stopping();
 	stop_all(&p);
+	say_what_stays(&p);
+	if (p.guard)
+		guard_leave(p.guard);
 	close_all(&p);
-	if (!err)
-		log_info("stopped; what policy protects stays blocked until the next start, or until: aditd "
-			 "-i %s --unload",
-			 instance);
 	return err ? 1 : 0;
 }

@@ -112,3 +112,22 @@ void programs_keep_ports(struct programs *p, const __u32 *ifindexes, unsigned n)
 		bpf_map_delete_elem(fd, &next);
 	}
 }
+
+int programs_get_port(struct programs *p, __u32 ifindex, struct adit_port *ret)
+{
+	return bpf_map_lookup_elem(programs_map_fd(p, "ports"), &ifindex, ret) ? -errno : 0;
+}
+
+bool programs_next_port(struct programs *p, __u32 *ifindex, struct adit_port *ret)
+{
+	int fd = programs_map_fd(p, "ports");
+
+	return bpf_map_get_next_key(fd, *ifindex ? ifindex : NULL, ifindex) == 0 &&
+	       bpf_map_lookup_elem(fd, ifindex, ret) == 0;
+}
+
+void programs_forget_port(struct programs *p, __u32 ifindex)
+{
+	forget_vlan(p, ifindex);
+	bpf_map_delete_elem(programs_map_fd(p, "ports"), &ifindex);
+}

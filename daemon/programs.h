@@ -42,6 +42,12 @@ int programs_set_host(struct programs *p, const struct adit_host *host);
 int programs_set_port(struct programs *p, __u32 ifindex, const struct adit_port *port);
 /* Interfaces of an earlier configuration that are not among these lose programs and entry. */
 void programs_keep_ports(struct programs *p, const __u32 *ifindexes, unsigned n);
+/* 0 or -errno. */
+int programs_get_port(struct programs *p, __u32 ifindex, struct adit_port *ret);
+/* The next one; *ifindex is 0 for the first.  False: there is none. */
+bool programs_next_port(struct programs *p, __u32 *ifindex, struct adit_port *ret);
+/* Of a device that is gone: its row, not its programs. */
+void programs_forget_port(struct programs *p, __u32 ifindex);
 int programs_set_socket(struct programs *p, __u32 slot, __u32 queue, int xsk_fd);
 
 /* Takes the place of one of ours; another owner's program is left alone: -EBUSY.  native says what it became.

@@ -14,6 +14,8 @@ static void decide_fast_path(struct port *p, int looks, const char *looks_why)
 	p->fast_path = false;
 	if (!p->device || !p->device->xsk)
 		snprintf(p->why, sizeof(p->why), "no AF_XDP socket here");
+	else if (p->conf->role == CONF_INSIDE && !p->device->attached && !p->device->outside)
+		snprintf(p->why, sizeof(p->why), "another XDP program is there, or ours cannot be");
 	else if (p->conf->fast_path == CONF_OFF)
 		snprintf(p->why, sizeof(p->why), "configured off");
 	else if (p->link.mtu > ADIT_FRAME_MTU_MAX)
@@ -31,33 +33,17 @@ static void decide_fast_path(struct port *p, int looks, const char *looks_why)
 	}
 }
 
-/* What an enveloped packet may have: the configured or the device's, and never more than our frames hold. */
-static uint16_t port_mtu(const struct port *p)
-{
-	unsigned mtu = p->conf->mtu && p->conf->mtu < p->link.mtu ? p->conf->mtu : p->link.mtu;
-
-	return (uint16_t)(mtu < ADIT_FRAME_MTU_MAX ? mtu : ADIT_FRAME_MTU_MAX);
-}
-
 static int write_port(struct host *h, const struct port *p)
 {
-	struct adit_port m = {
-		.slot = p->device && p->device->xsk ? p->device->slot : ADIT_NO_SLOT,
-		.queues = p->device ? p->device->link.queues : 0,
-		.lower_ifindex = p->link.lower,
-		.policy = p->conf->policy ? p->conf->policy->id : 0,
-		.vlan = p->link.vlan,
-		.mtu = port_mtu(p),
-		.role = p->conf->role == CONF_OUTSIDE ? ADIT_ROLE_OUTSIDE : ADIT_ROLE_INSIDE,
-	};
+	struct adit_port row = guard_row(p->conf, &p->link);
 
-	memcpy(m.name, p->link.name, sizeof(m.name));
-	memcpy(m.mac, p->link.mac, sizeof(m.mac));
+	if (p->device && p->device->xsk) {
+		row.slot = p->device->slot;
+		row.queues = p->device->link.queues;
+	}
 	if (p->fast_path)
-		m.flags |= ADIT_PORT_FAST_PATH;
-	if (p->link.type != ARPHRD_ETHER)
-		m.flags |= ADIT_PORT_NO_ETHERNET;
-	return programs_set_port(h->programs, p->link.ifindex, &m);
+		row.flags |= ADIT_PORT_FAST_PATH;
+	return programs_set_port(h->programs, p->link.ifindex, &row);
 }
 
 /* The far end is a port too: its program finds its own slot there. */
@@ -95,9 +81,13 @@ static void tell_worker(struct host *h)
 	worker_shared_end(h->shared_worker);
 }
 
-static const char *xdp_word(const struct port *p)
+static const char *xdp_word(const struct host *h, const struct port *p)
 {
-	return !p->device ? "off" : p->device->native ? "native" : "generic";
+	struct guard_port at = guard_port(h->guard, p->link.ifindex);
+	bool attached = p->conf->role == CONF_OUTSIDE ? at.xdp : p->device && p->device->attached;
+	bool native = p->conf->role == CONF_OUTSIDE ? at.native : p->device && p->device->native;
+
+	return !p->device || !attached ? "off" : native ? "native" : "generic";
 }
 
 static const char *xsk_word(const struct port *p)
@@ -107,9 +97,11 @@ static const char *xsk_word(const struct port *p)
 						    : "copy";
 }
 
-static const char *tc_word(const struct port *p)
+static const char *tc_word(const struct host *h, const struct port *p)
 {
-	return !p->tc_attached ? "off" : p->tc == TC_MODE_TCX ? "tcx" : "clsact";
+	struct guard_port at = guard_port(h->guard, p->link.ifindex);
+
+	return !at.tc ? "off" : at.tc_mode == TC_MODE_TCX ? "tcx" : "clsact";
 }
 
 void host_tell_readers(struct host *h)
@@ -128,9 +120,9 @@ void host_tell_readers(struct host *h)
 		hp->outside = p->conf->role == CONF_OUTSIDE;
 		hp->fast_path = p->fast_path;
 		snprintf(hp->why, sizeof(hp->why), "%s", p->why);
-		snprintf(hp->xdp, sizeof(hp->xdp), "%s", xdp_word(p));
+		snprintf(hp->xdp, sizeof(hp->xdp), "%s", xdp_word(h, p));
 		snprintf(hp->xsk, sizeof(hp->xsk), "%s", xsk_word(p));
-		snprintf(hp->tc, sizeof(hp->tc), "%s", tc_word(p));
+		snprintf(hp->tc, sizeof(hp->tc), "%s", tc_word(h, p));
 	}
 	h->shared->ports = h->n_ports;
 }
