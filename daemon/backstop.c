@@ -112,6 +112,13 @@ static void put_policy(FILE *f, const struct direction *d, const struct conf *c,
 		put_rule(f, d, &c->rules[p->first_rule + i], AF_INET);
 		put_rule(f, d, &c->rules[p->first_rule + i], AF_INET6);
 	}
+	/* What was decrypted and finds no way into the LAN turns back: it has the addresses of a protected flow, the
+	 * wrong way round, and may not leave either. */
+	for (i = 0; d == &directions[1] && i < p->n_rules; i++)
+		if (c->rules[p->first_rule + i].match->permit) {
+			put_rule(f, &directions[0], &c->rules[p->first_rule + i], AF_INET);
+			put_rule(f, &directions[0], &c->rules[p->first_rule + i], AF_INET6);
+		}
 	fprintf(f, p->unmatched == CONF_DROP ? "    counter drop\n  }\n" : "  }\n");
 }
 
