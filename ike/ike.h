@@ -212,6 +212,11 @@ void ike_free(struct ike *ike); /* silent: no deletes are sent, nothing is remov
 /* Adding a name that exists replaces it: SAs survive where nothing that concerns them changed, children whose
  * own block changed are deleted at the peer.  -EINVAL: the configuration cannot work, detail says why. */
 int ike_peer_add(struct ike *ike, const struct ike_peer_conf *conf, char detail[IKE_DETAIL_MAX]);
+/* Instead of it, for one whose key (IKE_WHY_NO_KEY) or configuration (IKE_WHY_BAD_PEER) cannot be used: the peer
+ * is known, with its rules, and nothing is negotiated with it.  We do not call it, its calls are refused (and
+ * not taken for another peer's), and detail stays its failure until it is added anew.  An SA that it has ends.
+ * Of what is wrong with conf only a missing name or too many children matter here: -EINVAL. */
+int ike_peer_bar(struct ike *ike, const struct ike_peer_conf *conf, enum ike_reason why, const char *detail);
 int ike_peer_remove(struct ike *ike, const char *name); /* deletes are sent; -ENOENT */
 void ike_peer_clear(struct ike *ike);
 
@@ -220,7 +225,7 @@ void ike_receive(struct ike *ike, const struct endpoint *local, const struct end
 		 const uint8_t *octets, size_t len);
 
 /* Start the child of this rule unless it is up or under way.  packet may be NULL.  -ENOENT: no such rule;
- * -EHOSTUNREACH: the peer's address is not known. */
+ * -EHOSTUNREACH: the peer's address is not known; -ENOKEY: the peer is barred, ike_last_failure says why. */
 int ike_initiate(struct ike *ike, uint32_t rule, const struct ike_selector *packet);
 /* Delete the peer's IKE SAs, or only the named child (NULL: all).  What is kept up stays down until
  * ike_initiate (a packet counts) or a request of the peer.  -ENOENT. */

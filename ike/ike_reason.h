@@ -55,7 +55,9 @@
 	X(ESP_DOOR_FULL, "esp-door-full", "ESP that came by the kernel, too fast for the worker")       \
 	X(ESP_UNKNOWN, "esp-unknown-spi", "ESP that came by the kernel: no such SA here")               \
 	X(ESP_MALFORMED, "esp-malformed", "ESP that came by the kernel, of an impossible length")       \
-	X(ESP_ELSEWHERE, "esp-elsewhere", "ESP by way of an interface that has no policy")
+	X(ESP_ELSEWHERE, "esp-elsewhere", "ESP by way of an interface that has no policy")              \
+	X(NO_KEY, "no-key", "the pre-shared key for the peer cannot be used")                           \
+	X(BAD_PEER, "peer-unusable", "the peer's configuration cannot be used")
 
 enum ike_reason {
 #define X(symbol, name, sentence) IKE_WHY_##symbol,

@@ -2,6 +2,7 @@
 /* IKE_AUTH with a pre-shared key, both ends (RFC 7296 1.2, 2.15, 2.21.2). */
 #include "sa.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 
 static size_t put_id(uint8_t body[IKE_MAX_ID + 4], const struct ike_id *id)
@@ -14,7 +15,8 @@ static size_t put_id(uint8_t body[IKE_MAX_ID + 4], const struct ike_id *id)
 	return w.len;
 }
 
-/* AUTH of one side.  The initiator signs its own first message and Nr, the responder its own and Ni. */
+/* AUTH of one side.  The initiator signs its own first message and Nr, the responder its own and Ni.  Without a
+ * key nobody proves anything. */
 static int auth_of(const struct ike_sa *sa, const struct peer *peer, enum side side, struct span id_body,
 		   uint8_t ret[PRF_MAX])
 {
@@ -22,6 +24,8 @@ static int auth_of(const struct ike_sa *sa, const struct peer *peer, enum side s
 	const struct span psk = {peer->conf.psk, peer->conf.psk_len};
 	const struct nonce *nonce = side == SIDE_I ? &sa->nr : &sa->ni;
 
+	if (!psk.len)
+		return -EINVAL;
 	return auth_psk(sa->suite.prf, psk, sa->keys.p[side], (struct span){p->octets + MARKER, p->len},
 			nonce_span(nonce), id_body, ret);
 }
@@ -47,8 +51,8 @@ static bool proved(const struct ike_sa *sa, const struct peer *peer, const struc
 	enum side theirs = side_ours(sa) == SIDE_I ? SIDE_R : SIDE_I;
 	uint8_t want[PRF_MAX];
 
-	return auth->method == AUTH_SHARED_KEY && peer->conf.psk_len &&
-	       !auth_of(sa, peer, theirs, id_body, want) && auth->data.len == prf_size(sa->suite.prf) &&
+	return auth->method == AUTH_SHARED_KEY && !auth_of(sa, peer, theirs, id_body, want) &&
+	       auth->data.len == prf_size(sa->suite.prf) &&
 	       !CRYPTO_memcmp(auth->data.p, want, auth->data.len);
 }
 
@@ -131,6 +135,10 @@ void answer_auth(const struct ike *ike, const struct ike_sa *sa, const struct ms
 		return refuse_auth(out);
 	}
 	out->peer = peer;
+	if (peer->barred) {
+		refuse(out, peer->barred, "its call is refused: %s", peer->failure.detail);
+		return refuse_auth(out);
+	}
 	if (!proved(sa, peer, &m->auth, m->idi.body)) {
 		id_text(m->idi.type, m->idi.data, theirs, sizeof(theirs));
 		refuse(out, IKE_WHY_AUTH, "%s did not prove its identity%s", theirs,

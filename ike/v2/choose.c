@@ -20,12 +20,19 @@ static int address_score(const struct peer *p)
 	return 1 + 2 * !addr_is_unspecified(&p->conf.remote_addr) + !addr_is_unspecified(&p->conf.local_addr);
 }
 
-/* The closest by address that accepts the proposal; when none accepts, the closest and suite->protocol 0. */
+/* A call goes on with whoever can take it, and its identity decides later; with a barred peer it ends here. */
+static int address_rank(const struct peer *p, bool accepts)
+{
+	return 64 * (accepts && !p->barred) + 32 * accepts + 2 * address_score(p) + !p->barred;
+}
+
+/* The closest by address that accepts the proposal; when none accepts, the closest and suite->protocol 0.  A
+ * barred peer only when no other one accepts: it stands in nobody's way. */
 struct peer *peer_by_address(const struct ike *ike, const struct path *path, struct span sa,
 			     struct suite *suite, bool *malformed)
 {
 	struct peer *p, *best = NULL;
-	bool best_accepts = false;
+	int best_rank = 0;
 
 	*malformed = false;
 	suite->protocol = 0;
@@ -33,22 +40,19 @@ struct peer *peer_by_address(const struct ike *ike, const struct path *path, str
 		struct proposals ours;
 		struct suite s;
 		struct span spi;
-		bool accepts;
-		int err;
+		int err, rank;
 
 		if (!address_fits(p, path))
 			continue;
 		proposals_ike(&p->conf, &ours);
 		err = proposal_select(sa, &ours, 0, &s, &spi);
-		accepts = !err;
 		*malformed |= err == -EBADMSG;
-		if (best && accepts < best_accepts)
-			continue;
-		if (best && accepts == best_accepts && address_score(p) <= address_score(best))
+		rank = address_rank(p, !err);
+		if (rank <= best_rank)
 			continue;
 		best = p;
-		best_accepts = accepts;
-		if (accepts)
+		best_rank = rank;
+		if (!err)
 			*suite = s;
 	}
 	return best;
@@ -75,7 +79,9 @@ bool id_matches(const struct ike_id *conf, uint8_t type, struct span data)
 }
 
 /* IDi must be a peer's remote identity; IDr, when sent, its local one (RFC 7296 3.5, 2.15).  An identity that
- * is spelled out beats "any", then the address decides. */
+ * is spelled out beats "any", then the address decides.  A barred peer is found like any other, even by a suite
+ * that was another one's, so that nobody answers in its place; of two that cannot be told apart it is not the
+ * one. */
 struct peer *peer_by_id(const struct ike *ike, const struct ike_sa *sa, const struct msg *m)
 {
 	const struct path path = {sa->local, sa->remote};
@@ -86,13 +92,13 @@ struct peer *peer_by_id(const struct ike *ike, const struct ike_sa *sa, const st
 		struct ike_id local = local_id_of(p, &sa->local.addr);
 		int score;
 
-		if (!address_fits(p, &path) || !suite_allowed(p, &sa->suite))
+		if (!address_fits(p, &path) || !(p->barred || suite_allowed(p, &sa->suite)))
 			continue;
 		if (!id_matches(&p->conf.remote_id, m->idi.type, m->idi.data))
 			continue;
 		if (m->idr.type && !id_matches(&local, m->idr.type, m->idr.data))
 			continue;
-		score = address_score(p) + 8 * (p->conf.remote_id.type != ID_ANY);
+		score = 16 * (p->conf.remote_id.type != ID_ANY) + 2 * address_score(p) + !p->barred;
 		if (score > best_score) {
 			best = p;
 			best_score = score;

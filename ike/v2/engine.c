@@ -147,18 +147,26 @@ static int check_proposals(const struct ike_proposal *p, unsigned n, bool ike, c
 	return 0;
 }
 
-static int check(const struct ike_peer_conf *conf, char detail[IKE_DETAIL_MAX])
+static int check_name(const struct ike_peer_conf *conf, char detail[IKE_DETAIL_MAX])
 {
-	unsigned i;
-	int err;
-
-	detail[0] = '\0';
 	if (!conf->name[0] || !memchr(conf->name, '\0', sizeof(conf->name)) ||
 	    conf->n_children > IKE_MAX_CHILDREN) {
 		snprintf(detail, IKE_DETAIL_MAX, "a peer needs a name and at most %d children",
 			 IKE_MAX_CHILDREN);
 		return -EINVAL;
 	}
+	return 0;
+}
+
+static int check(const struct ike_peer_conf *conf, char detail[IKE_DETAIL_MAX])
+{
+	unsigned i;
+	int err;
+
+	detail[0] = '\0';
+	err = check_name(conf, detail);
+	if (err)
+		return err;
 	if (!conf->psk_len || conf->psk_len > IKE_MAX_PSK) {
 		snprintf(detail, IKE_DETAIL_MAX, "%s: needs a pre-shared key of 1 to %d octets", conf->name,
 			 IKE_MAX_PSK);
@@ -258,15 +266,13 @@ static int take_children(struct ike *ike, struct peer *p, const struct ike_peer_
 	return 0;
 }
 
-int ike_peer_add(struct ike *ike, const struct ike_peer_conf *conf, char detail[IKE_DETAIL_MAX])
+/* Under its name, in place of what had it. */
+static int put_peer(struct ike *ike, const struct ike_peer_conf *conf, enum ike_reason barred,
+		    struct peer **ret)
 {
-	struct peer *p;
-	int err = check(conf, detail);
+	struct peer *p = peer_named(ike, conf->name);
 
-	if (err)
-		return err;
-	p = peer_named(ike, conf->name);
-	if (p && !same_base(&p->conf, conf)) {
+	if (p && (p->barred != barred || !same_base(&p->conf, conf))) {
 		ike_peer_remove(ike, conf->name);
 		p = NULL;
 	}
@@ -285,6 +291,54 @@ int ike_peer_add(struct ike *ike, const struct ike_peer_conf *conf, char detail[
 	}
 	p->conf = *conf;
 	p->conf.children = NULL;
+	p->barred = barred;
+	*ret = p;
+	return 0;
+}
+
+int ike_peer_add(struct ike *ike, const struct ike_peer_conf *conf, char detail[IKE_DETAIL_MAX])
+{
+	struct peer *p;
+	int err = check(conf, detail);
+
+	if (!err)
+		err = put_peer(ike, conf, IKE_WHY_NONE, &p);
+	if (err)
+		return err;
+	pump_peers(ike);
+	sweep(ike);
+	return 0;
+}
+
+/* Said once, when it begins; what comes of it later does not change the record. */
+static void tell_barred(struct ike *ike, struct peer *p, enum ike_reason why, const char *detail)
+{
+	p->barred = IKE_WHY_NONE;
+	p->failure = (struct ike_failure){0};
+	count(ike, why);
+	note_failure(ike, p, NULL, 0, why, detail);
+	tell_given_up(ike, p, NULL, 0, why);
+	p->barred = why;
+}
+
+int ike_peer_bar(struct ike *ike, const struct ike_peer_conf *conf, enum ike_reason why, const char *detail)
+{
+	struct ike_peer_conf mute = *conf;
+	char ignored[IKE_DETAIL_MAX];
+	struct peer *p;
+	int err;
+
+	OPENSSL_cleanse(mute.psk, sizeof(mute.psk));
+	mute.psk_len = 0;
+	/* Its own proposals tell its calls from others'; unusable ones are nobody's. */
+	if (check_proposals(conf->ike, conf->n_ike, true, "", ignored))
+		mute.n_ike = 0;
+	err = check_name(conf, ignored);
+	if (!err)
+		err = put_peer(ike, &mute, why, &p);
+	if (err)
+		return err;
+	tell_barred(ike, p, why, detail);
 	pump_peers(ike);
 	sweep(ike);
 	return 0;
@@ -327,6 +381,8 @@ int ike_initiate(struct ike *ike, uint32_t rule, const struct ike_selector *pack
 		;
 	if (!slot)
 		return -ENOENT;
+	if (p->barred)
+		return -ENOKEY;
 	slot->held = false;
 	if (slot_busy(p, rule))
 		return 0;

@@ -98,6 +98,10 @@ void answer_init(const struct ike *ike, const struct ike_sa *sa, const struct ms
 		return refuse(out, IKE_WHY_NO_PEER, "no peer for local %s, remote %s",
 			      addr_str(&path->local.addr, a), addr_str(&path->remote.addr, b));
 	}
+	if (out->peer->barred) {
+		chain_notify(&out->reply, N_NO_PROPOSAL_CHOSEN, NULL, 0);
+		return refuse(out, out->peer->barred, "its call is refused: %s", out->peer->failure.detail);
+	}
 	proposals_ike(&out->peer->conf, &ours);
 	if (!n->suite.protocol) {
 		proposals_text(&ours, ours_text);

@@ -225,7 +225,9 @@ static void pump_slot(struct ike *ike, struct peer *peer, struct slot *slot)
 	struct ike_sa *up = usable(peer, &connecting);
 
 	/* One SA serves all children of a peer: what is connecting takes this one along. */
-	if (up)
+	if (peer->barred)
+		slot->wanted = false;
+	else if (up)
 		pump(ike, up);
 	else if (connecting)
 		return;

@@ -54,7 +54,8 @@ struct peer {
 	struct slot *slots;
 	struct ike_sa *sas; /* its own, through next_of_peer */
 	struct ike_failure failure;
-	bool failed; /* failure holds something */
+	bool failed;		/* failure holds something */
+	enum ike_reason barred; /* not NONE: nothing is negotiated, and failure says why for as long */
 };
 
 enum child_state { CHILD_UP, CHILD_REKEYED, CHILD_DELETING };

@@ -92,14 +92,14 @@ void tell_child(const struct ike *ike, const struct ike_sa *sa, const struct chi
 }
 
 /* What an SA that is not up says about a peer that has one that is may be anybody's: it must not hide what is
- * known, nor make a standing tunnel look broken. */
+ * known, nor make a standing tunnel look broken.  Of a barred peer the reason is known, whoever calls. */
 void note_failure(struct ike *ike, struct peer *peer, const struct ike_sa *sa, uint8_t exchange,
 		  enum ike_reason why, const char *detail)
 {
 	struct ike_failure *f = peer ? &peer->failure : &ike->nobody;
 	bool doubtful = peer && peer_up(peer) && !(sa && sa->up_ms);
 
-	if (doubtful && f->current)
+	if ((doubtful && f->current) || (peer && peer->barred))
 		return;
 	f->why = why;
 	f->exchange = exchange;
