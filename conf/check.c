@@ -98,8 +98,8 @@ static void check_peer(struct parse *p, struct conf_peer *peer)
 	bool fixed = !peer->local_any && !peer->remote_any && peer->at.local.line && peer->at.remote.line;
 
 	check_lifetimes(p, peer);
-	if (peer->at.psk.line && peer->psk_path)
-		secret_look(peer, p->diag);
+	if (p->look_at_keys && peer->at.psk.line && peer->psk_path)
+		secret_check(peer, p->diag);
 	if (peer->remote_any && !peer->at.remote_id.line)
 		diag_error(p->diag, peer->at.remote,
 			   "peer \"%s\" calls from anywhere, so say who it must be: \"remote-id fqdn:NAME\"",

@@ -10,9 +10,10 @@
 
 #include "parse.h"
 
-int conf_parse(const char *text, size_t len, const char *path, struct conf **ret, struct conf_diag *diag)
+static int parse(const char *text, size_t len, const char *path, bool look_at_keys, struct conf **ret,
+		 struct conf_diag *diag)
 {
-	struct parse p = {.diag = diag};
+	struct parse p = {.diag = diag, .look_at_keys = look_at_keys};
 	size_t i;
 
 	diag_open(diag, path);
@@ -40,6 +41,11 @@ int conf_parse(const char *text, size_t len, const char *path, struct conf **ret
 	}
 	*ret = p.conf;
 	return 0;
+}
+
+int conf_parse(const char *text, size_t len, const char *path, struct conf **ret, struct conf_diag *diag)
+{
+	return parse(text, len, path, false, ret, diag);
 }
 
 static int cannot(struct conf_diag *diag, const char *path, int err, const char *why)
@@ -86,7 +92,7 @@ fail:
 	return errno ? -errno : -ENOMEM;
 }
 
-int conf_load(const char *path, struct conf **ret, struct conf_diag *diag)
+static int load(const char *path, bool look_at_keys, struct conf **ret, struct conf_diag *diag)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -104,7 +110,7 @@ int conf_load(const char *path, struct conf **ret, struct conf_diag *diag)
 	close(fd);
 	if (err)
 		return cannot(diag, path, err, strerror(-err));
-	err = conf_parse(text, len, path, ret, diag);
+	err = parse(text, len, path, look_at_keys, ret, diag);
 	if (!err) {
 		(*ret)->text = text;
 		(*ret)->text_len = len;
@@ -112,6 +118,16 @@ int conf_load(const char *path, struct conf **ret, struct conf_diag *diag)
 	}
 	free(text);
 	return err == -ENOMEM ? cannot(diag, path, err, strerror(-err)) : err;
+}
+
+int conf_load(const char *path, struct conf **ret, struct conf_diag *diag)
+{
+	return load(path, false, ret, diag);
+}
+
+int conf_check(const char *path, struct conf **ret, struct conf_diag *diag)
+{
+	return load(path, true, ret, diag);
 }
 
 static void free_all(void *list, size_t n)

@@ -33,6 +33,7 @@
 #define CONF_CHILDREN_MAX 64	  /* permit rules of one peer: what IKE serves */
 #define CONF_RULES_MAX	  20000	  /* rules of all policies together */
 #define CONF_DIAG_MAX	  64	  /* messages kept; the rest is counted */
+#define CONF_WRONG_SIZE	  384	  /* why a key cannot be used; printable */
 
 struct conf_loc {
 	unsigned line, col; /* from 1; line 0: nowhere */
@@ -151,8 +152,9 @@ struct conf_peer {
 			struct conf_loc idle, interval, retries;
 		} at;
 	} dpd;
-	uint8_t *psk; /* NULL until conf_read_secrets */
+	uint8_t *psk; /* NULL until conf_read_secrets, and after it when psk_wrong says why */
 	size_t psk_len;
+	char psk_wrong[CONF_WRONG_SIZE];
 	struct {
 		struct conf_loc version, local, remote, local_id, remote_id, psk, ike, nat_traversal, dpd;
 	} at;
@@ -259,14 +261,17 @@ void conf_diag_print(const struct conf_diag *d, FILE *f);
 /* ---- verbs --------------------------------------------------------------------------------- */
 
 /* 0, or -EINVAL when diag holds an error, or -errno of opening and reading (diag says so too).  On failure
- * *ret stays untouched.  Reads no secret: it looks only at what kind of file holds one. */
+ * *ret stays untouched.  Does not look at key files: a bad one costs its peer, not the configuration. */
 int conf_load(const char *path, struct conf **ret, struct conf_diag *diag);
-/* The same from memory; path is what messages call it and where relative names start. */
+/* The same, and each key is read as conf_read_secrets would, judged and forgotten: what it says there is an
+ * error here. */
+int conf_check(const char *path, struct conf **ret, struct conf_diag *diag);
+/* conf_load from memory; path is what messages call it and where relative names start. */
 int conf_parse(const char *text, size_t len, const char *path, struct conf **ret, struct conf_diag *diag);
 void conf_free(struct conf *c); /* wipes; takes NULL */
 
-/* All keys or none: -EACCES and diag when one cannot be had. */
-int conf_read_secrets(struct conf *c, struct conf_diag *diag);
+/* Every peer gets its psk, or a sentence in psk_wrong; diag gets warnings. */
+void conf_read_secrets(struct conf *c, struct conf_diag *diag);
 void conf_wipe_secrets(struct conf *c);
 
 const struct conf_peer *conf_find_peer(const struct conf *c, const char *name);

@@ -24,6 +24,7 @@ struct parse {
 	struct ref **refs;
 	size_t n_refs;
 	bool no_memory;
+	bool look_at_keys; /* key files are read, too */
 };
 
 /* The block that is being read. */
@@ -50,8 +51,8 @@ void id_from_addr(const struct addr *a, struct conf_id *id);
 
 void refs_resolve(struct parse *p);
 void check_conf(struct parse *p);
-/* What kind of file is it that a peer's key is in? */
-void secret_look(const struct conf_peer *peer, struct conf_diag *diag);
+/* Reads the peer's key as conf_read_secrets would, says what is wrong with it, and forgets it. */
+void secret_check(const struct conf_peer *peer, struct conf_diag *diag);
 
 /* Zeroed memory, or NULL and no_memory. */
 void *parse_alloc(struct parse *p, size_t size);

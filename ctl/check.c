@@ -57,7 +57,7 @@ int check_file(const struct ctl *ctl)
 		keys_markdown(ctl->out);
 		return CTL_OK;
 	}
-	err = conf_load(file, &c, &diag);
+	err = conf_check(file, &c, &diag);
 	code = err && err != -EINVAL ? CTL_UNKNOWN : err ? CTL_FAULT : diag.warnings ? CTL_WARNING : CTL_OK;
 	if (ctl->json)
 		put_json(ctl, &diag, file, code);

@@ -50,7 +50,8 @@ static const struct verb verbs[] = {
 	{"down",	 "NAME",		 1, 1, run_change,  "disconnect a peer or one rule, live",
 	 "NAME as for up.  A rule with \"trigger auto\" connects again.\n"								  },
 	{"check",	  "[FILE]",	    0, 1, check_file,  "check a configuration, without the daemon",
-	 "Reads FILE (/etc/adit/adit.conf) as the daemon would and prints all that is wrong with it.\n"
+	 "Reads FILE (/etc/adit/adit.conf) and the keys it names as the daemon would, and prints all\n"
+	 "that is wrong with them.  No key is kept or shown.\n"
 	 "Exit 0 no problem, 1 warnings, 2 errors, 3 the file cannot be read.\n"							},
 	{"version", "",		0, 0, run_version, "version of this program",			      "Prints the version.\n"     },
 	{"help",	 "[VERB]",	   0, 1, run_help,	   "this, or more on one verb",			"Prints what a verb does.\n"},

@@ -157,8 +157,11 @@ static void failures(const struct show *s, const json_t *list)
 		text_tinted(&s->t, over ? TINT_NONE : TINT_BAD, "  %s",
 			    value_known(f, "peer") ? value_str(f, "peer", b[0], STR)
 						   : "(no configured peer)");
-		fprintf(s->t.f, "  %s in %s, %s", value_str(f, "reason", b[1], STR),
-			value_str(f, "phase", b[2], STR), value_ago(f, "ago_seconds", age));
+		value_str(f, "phase", b[2], STR);
+		/* Of none, when nothing was ever negotiated. */
+		fprintf(s->t.f, "  %s%s%s, %s", value_str(f, "reason", b[1], STR),
+			strcmp(b[2], "-") ? " in " : "", strcmp(b[2], "-") ? b[2] : "",
+			value_ago(f, "ago_seconds", age));
 		if (value_known(f, "count"))
 			fprintf(s->t.f, ", %s times", value_str(f, "count", b[3], STR));
 		fprintf(s->t.f, "%s\n", over ? ", over since" : "");

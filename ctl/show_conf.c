@@ -156,17 +156,10 @@ void show_policy(const struct show *s, const json_t *a)
 
 void show_peer(const struct show *s, const json_t *a)
 {
-	static const char *const known[] = {"name",
-					    "version",
-					    "local",
-					    "remote",
-					    "local_id",
-					    "remote_id",
-					    "nat_traversal",
-					    "dpd_idle_seconds",
-					    "dpd_interval_seconds",
-					    "dpd_retries",
-					    NULL};
+	static const char *const known[] = {"name",	     "version",		 "local",
+					    "remote",	     "local_id",	 "remote_id",
+					    "nat_traversal", "dpd_idle_seconds", "dpd_interval_seconds",
+					    "dpd_retries",   "failure",		 NULL};
 	const json_t *p, *list = show_list(s, a, "peers", "peer");
 	char b[2][600], t[2][TEXT_BUF];
 	size_t i;
@@ -189,6 +182,8 @@ void show_peer(const struct show *s, const json_t *a)
 				value_age(p, "dpd_idle_seconds", t[0]),
 				value_age(p, "dpd_interval_seconds", t[1]),
 				value_str(p, "dpd_retries", b[0], STR));
+		if (value_known(p, "failure"))
+			text_wrapped(&s->t, TINT_BAD, 4, value_str(p, "failure", b[0], sizeof(b[0])));
 		put_rest(s, p, known);
 	}
 }

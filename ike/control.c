@@ -29,7 +29,7 @@ struct client {
 	uint32_t rules[WAIT_RULES];
 	unsigned n_rules;
 	bool want_up, failed, closing;
-	char error[512];
+	char error[IKE_DETAIL_MAX + 128];
 };
 
 struct control {
@@ -136,6 +136,15 @@ static void end_when_settled(struct client *cl)
 	finish(cl, cl->failed ? 2 : 0, cl->failed ? cl->error : NULL);
 }
 
+static const char *why_not(struct gateway *g, const char *peer, int err)
+{
+	const struct ike_failure *f = ike_last_failure(g->ike, peer);
+
+	if (err == -ENOKEY && f)
+		return f->detail;
+	return err == -EHOSTUNREACH ? "its address is not known, it must call us" : strerror(-err);
+}
+
 static void start_up(struct client *cl)
 {
 	struct gateway *g = cl->control->g;
@@ -151,8 +160,7 @@ static void start_up(struct client *cl)
 		if (err) {
 			cl->failed = true;
 			snprintf(cl->error, sizeof(cl->error), "peer %s cannot be called: %s", cl->peer->name,
-				 err == -EHOSTUNREACH ? "its address is not known, it must call us"
-						      : strerror(-err));
+				 why_not(g, cl->peer->name, err));
 			forget_rule(cl, i);
 			continue;
 		}

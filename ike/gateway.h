@@ -26,7 +26,8 @@ struct gateway {
 /* After anything that may have moved the engine's next deadline. */
 void gateway_rearm(struct gateway *g);
 
-/* ike/peers.c: the configuration in the engine's words. */
+/* ike/peers.c: the configuration in the engine's words.  Fails only where nothing could go on: a peer that cannot
+ * be served is barred, with its reason. */
 int peers_add_all(struct gateway *g);
 /* For struct ike_env. */
 void peers_route(void *self, const struct addr *remote, struct addr *ret);

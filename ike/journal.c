@@ -99,9 +99,9 @@ void journal_event(struct gateway *g, const struct ike_event *e)
 		log_info("%s", line);
 		break;
 	case IKE_EVENT_FAILED:
-		snprintf(line, sizeof(line), "%s: failed with %s: %s%s%s", peer_of(e), remote,
-			 ike_reason_sentence(e->why), e->detail && *e->detail ? ": " : "",
-			 e->detail ? e->detail : "");
+		snprintf(line, sizeof(line), "%s: failed%s%s: %s%s%s", peer_of(e), e->remote ? " with " : "",
+			 e->remote ? remote : "", ike_reason_sentence(e->why),
+			 e->detail && *e->detail ? ": " : "", e->detail ? e->detail : "");
 		log_warn("%s", line);
 		break;
 	default:

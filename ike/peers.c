@@ -77,17 +77,10 @@ void peers_route(void *self, const struct addr *remote, struct addr *ret)
 	close(fd);
 }
 
-static int add_peer(struct gateway *g, const struct conf_peer *peer)
+static void fill_peer(const struct conf_peer *peer, struct ike_peer_conf *p)
 {
-	struct ike_child_conf *children = calloc(IKE_MAX_CHILDREN, sizeof(*children));
-	struct ike_peer_conf *p = calloc(1, sizeof(*p));
-	char detail[IKE_DETAIL_MAX] = "";
 	unsigned i;
-	size_t r;
-	int err = -ENOMEM;
 
-	if (!children || !p)
-		goto out;
 	snprintf(p->name, sizeof(p->name), "%s", peer->name);
 	if (!peer->local_any)
 		p->local_addr = peer->local;
@@ -95,14 +88,6 @@ static int add_peer(struct gateway *g, const struct conf_peer *peer)
 		p->remote_addr = peer->remote;
 	fill_id(&peer->local_id, &p->local_id);
 	fill_id(&peer->remote_id, &p->remote_id);
-	err = -EINVAL;
-	if (!peer->psk || peer->psk_len > sizeof(p->psk)) {
-		snprintf(detail, sizeof(detail), "its key is missing or longer than %zu octets",
-			 sizeof(p->psk));
-		goto out;
-	}
-	memcpy(p->psk, peer->psk, peer->psk_len);
-	p->psk_len = (uint16_t)peer->psk_len;
 	for (i = 0; i < peer->n_ike && i < IKE_MAX_PROPOSALS; i++) {
 		put_algs(&p->ike[i], TYPE_ENCR, &peer->ike[i]->encryption);
 		put_algs(&p->ike[i], TYPE_PRF, &peer->ike[i]->prf);
@@ -116,20 +101,61 @@ static int add_peer(struct gateway *g, const struct conf_peer *peer)
 	p->dpd.idle_s = peer->dpd.idle_s;
 	p->dpd.interval_s = peer->dpd.interval_s;
 	p->dpd.retries = peer->dpd.retries;
-	for (r = 0; r < g->conf->n_rules; r++) {
-		if (g->conf->rules[r].entry->peer != peer || !g->conf->rules[r].match->permit)
-			continue;
-		if (p->n_children == IKE_MAX_CHILDREN) {
-			snprintf(detail, sizeof(detail), "more than %d rules", IKE_MAX_CHILDREN);
-			goto out;
-		}
-		fill_child(&g->conf->rules[r], &children[p->n_children++]);
-	}
+}
+
+/* The peer's permit rules; false when there are more than children has room for. */
+static bool fill_children(const struct conf *c, const struct conf_peer *peer, struct ike_peer_conf *p,
+			  struct ike_child_conf *children)
+{
+	size_t r;
+
 	p->children = children;
+	for (r = 0; r < c->n_rules; r++) {
+		if (c->rules[r].entry->peer != peer || !c->rules[r].match->permit)
+			continue;
+		if (p->n_children == IKE_MAX_CHILDREN)
+			return false;
+		fill_child(&c->rules[r], &children[p->n_children++]);
+	}
+	return true;
+}
+
+/* What is wrong with one peer is that peer's failure: its rules stand and block, the others run. */
+static int bar(struct gateway *g, const struct ike_peer_conf *p, enum ike_reason why, const char *wrong)
+{
+	char text[IKE_DETAIL_MAX];
+
+	snprintf(text, sizeof(text), "%.440s. Reload aditd (SIGHUP) when that is mended.", wrong);
+	return ike_peer_bar(g->ike, p, why, text);
+}
+
+static int add_or_bar(struct gateway *g, const struct conf_peer *peer, struct ike_peer_conf *p, bool fits)
+{
+	char detail[IKE_DETAIL_MAX] = "";
+	int err;
+
+	if (!peer->psk)
+		return bar(g, p, IKE_WHY_NO_KEY, peer->psk_wrong);
+	if (!fits || peer->psk_len > sizeof(p->psk))
+		return bar(g, p, IKE_WHY_BAD_PEER, fits ? "its key is too long" : "it has too many rules");
+	memcpy(p->psk, peer->psk, peer->psk_len);
+	p->psk_len = (uint16_t)peer->psk_len;
 	err = ike_peer_add(g->ike, p, detail);
-out:
+	return err == -EINVAL ? bar(g, p, IKE_WHY_BAD_PEER, detail) : err;
+}
+
+static int add_peer(struct gateway *g, const struct conf_peer *peer)
+{
+	struct ike_child_conf *children = calloc(IKE_MAX_CHILDREN, sizeof(*children));
+	struct ike_peer_conf *p = calloc(1, sizeof(*p));
+	int err = -ENOMEM;
+
+	if (children && p) {
+		fill_peer(peer, p);
+		err = add_or_bar(g, peer, p, fill_children(g->conf, peer, p, children));
+	}
 	if (err)
-		log_error("peer %s: %s", peer->name, *detail ? detail : strerror(-err));
+		log_error("peer %s: %s", peer->name, strerror(-err));
 	if (p)
 		OPENSSL_cleanse(p, sizeof(*p));
 	free(p);

@@ -348,12 +348,12 @@ static void acquire(struct gateway *g, const struct adit_msg_acquire *m)
 	log_debug("%s: packet %s -> %s wants an SA", rule->name, addr_str(&packet.src, src),
 		  addr_str(&packet.dst, dst));
 	err = ike_initiate(g->ike, m->rule, &packet);
-	if (err) {
+	if (err && err != -ENOKEY) /* that one was said when it began, and stands in status */
 		log_warn("%s: packet %s -> %s wants an SA, but peer %s cannot be called: %s", rule->name, src,
 			 dst, rule->entry->peer->name,
 			 err == -EHOSTUNREACH ? "its address is not known" : strerror(-err));
+	if (err)
 		datapath_discard(g->dp, m->rule);
-	}
 }
 
 static void peer_moved(struct gateway *g, const struct adit_msg_peer_moved *m)
@@ -543,11 +543,8 @@ static int give_up_rights(const struct ike_setup *setup)
 	struct conf_diag diag;
 	int err;
 
-	err = conf_read_secrets(setup->conf, &diag);
-	if (err) {
-		conf_diag_print(&diag, stderr);
-		return err;
-	}
+	conf_read_secrets(setup->conf, &diag);
+	conf_diag_print(&diag, stderr);
 	warm_up();
 	err = confine_user(setup->user);
 	if (err)
@@ -569,16 +566,17 @@ int ike_run(const struct ike_setup *setup)
 	err = give_up_rights(setup);
 	if (!err)
 		err = prepare(g);
+	conf_wipe_secrets(setup->conf); /* the engine has its own copies */
 	if (!err)
 		err = confine_finish(calls, sizeof(calls) / sizeof(*calls));
 	if (!err)
 		err = say_ready(g);
 	if (err) {
 		log_error("cannot start: %s", strerror(-err));
+		ike_free(g->ike);
 		free(g);
 		return 1;
 	}
-	conf_wipe_secrets(setup->conf); /* the engine has its own copies */
 	gateway_rearm(g);
 	event_base_dispatch(g->loop);
 	ike_free(g->ike);

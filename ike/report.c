@@ -223,6 +223,23 @@ static void parent_warnings(const struct warnings_shared *page, json_t *list)
 		json_array_append_new(list, json_string("there are more warnings than are listed here"));
 }
 
+/* Peers with which nothing is negotiated until somebody mends their key. */
+static void barred_peers(struct gateway *g, json_t *list)
+{
+	char text[IKE_DETAIL_MAX + 64];
+	size_t i;
+
+	for (i = 0; i < g->conf->n_peers; i++) {
+		const char *name = g->conf->peers[i]->name;
+		const struct ike_failure *f = ike_last_failure(g->ike, name);
+
+		if (!f || (f->why != IKE_WHY_NO_KEY && f->why != IKE_WHY_BAD_PEER))
+			continue;
+		snprintf(text, sizeof(text), "peer %s has no tunnel: %s", name, f->detail);
+		json_array_append_new(list, json_string(text));
+	}
+}
+
 static json_t *warnings_json(struct gateway *g)
 {
 	json_t *list = json_array();
@@ -230,6 +247,7 @@ static json_t *warnings_json(struct gateway *g)
 
 	if (g->setup->warnings)
 		parent_warnings(g->setup->warnings, list);
+	barred_peers(g, list);
 	if (g->unknown_spi.count && clock_ms() - g->unknown_spi.last_ms < UNKNOWN_SPI_STANDS_MS) {
 		snprintf(text, sizeof(text),
 			 "%lu ESP packets came with an SPI that is not ours: a peer still uses an old SA",
@@ -541,6 +559,12 @@ static json_t *show_policy(struct gateway *g)
 	return json_pack("{s:i,s:o}", "schema", SCHEMA, "policies", list);
 }
 
+/* What keeps it from running now; null when nothing does. */
+static json_t *failure_text(const struct ike_failure *f)
+{
+	return f && f->current ? json_string(f->detail) : json_null();
+}
+
 static json_t *show_peer(struct gateway *g)
 {
 	json_t *list = json_array(), *j;
@@ -558,6 +582,7 @@ static json_t *show_peer(struct gateway *g)
 			conf_id_str(&p->remote_id, remote, sizeof(remote)), "nat_traversal", p->nat_traversal,
 			"dpd_idle_seconds", (int)p->dpd.idle_s, "dpd_interval_seconds",
 			(int)p->dpd.interval_s, "dpd_retries", (int)p->dpd.retries);
+		json_object_set_new(j, "failure", failure_text(ike_last_failure(g->ike, p->name)));
 		json_array_append_new(list, j);
 	}
 	return json_pack("{s:i,s:o}", "schema", SCHEMA, "peers", list);

@@ -289,44 +289,6 @@ static void the_list_is_bounded_and_errors_come_first(void **state)
 			    "1004 problems (3 errors), 940 not shown");
 }
 
-static void key_files_are_looked_at(void **state)
-{
-	static const struct {
-		const char *text;
-		mode_t mode;
-		const char *want;
-	} f[] = {
-		{"correct horse battery", 0600, NULL						    },
-		{"correct horse battery", 0400, NULL						    },
-		{"correct horse battery", 0644, "can be read by others (mode 0644); chmod 600 it"	 },
-		{"correct horse battery", 0620, "can be written by others (mode 0620); chmod 600 it"},
-		{"",		      0600, "is empty"					  },
-		{"short",		  0600,
-		 "holds only 5 octets: a short key can be guessed by whoever sees one handshake"	},
-	};
-	static struct conf_diag diag;
-	char want[512];
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(f) / sizeof(f[0]); i++) {
-		const char *path = scratch_write("t.psk", f[i].text, f[i].mode);
-
-		parse(IFC PROP "peer hq { remote 2.1.1.1; psk file:t.psk; ike i }\n" POLICY ACL, &diag);
-		assert_int_equal(diag.n, f[i].want ? 1 : 0);
-		if (!f[i].want)
-			continue;
-		snprintf(want, sizeof(want), "psk file %s %s", path, f[i].want);
-		assert_string_equal(diag.v[0].text, want);
-		assert_int_equal(diag.v[0].at.line, 3);
-		assert_int_equal(diag.v[0].at.col, 31);
-	}
-	parse(IFC PROP "peer hq { remote 2.1.1.1; psk file:/dev/zero; ike i }\n" POLICY ACL, &diag);
-	assert_string_equal(diag.v[0].text, "psk file /dev/zero is not a regular file");
-	parse(IFC PROP "peer hq { remote 2.1.1.1; psk file:/no/such; ike i }\n" POLICY ACL, &diag);
-	assert_string_equal(diag.v[0].text, "psk file /no/such: No such file or directory");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,7 +296,6 @@ int main(void)
 		cmocka_unit_test(warnings_do_not_stop),
 		cmocka_unit_test(an_inline_key_is_never_repeated),
 		cmocka_unit_test(the_list_is_bounded_and_errors_come_first),
-		cmocka_unit_test(key_files_are_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_open, scratch_close);

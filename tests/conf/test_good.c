@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What a configuration becomes: every value in its place, defaults, rules in the order they are tried, keys.
- */
+/* What a configuration becomes: every value in its place, defaults, rules in the order they are tried. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +7,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <cmocka.h>
 
 #include "conf.h"
@@ -241,69 +239,6 @@ static void many_rules_have_many_ids(void **state)
 	free(text);
 }
 
-static void keys_are_read_as_they_are_written(void **state)
-{
-	static const struct {
-		const char *text, *want;
-		size_t len;
-	} k[] = {
-		{"correct horse battery\n",		    "correct horse battery",   21},
-		{"correct horse battery\n\n",	      "correct horse battery\n", 22},
-		{" spaces stay around ",			 " spaces stay around ",	 20},
-		{"hex:00112233445566778899aabbccddeeff\n",
-		 "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff",  16},
-		{"base64:Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\n",  "correct horse battery",   21},
-		{"base64:Y29ycmVjdCBob3JzZSBiYXR0ZXI=",	"correct horse batter",	20},
-		{"base64:Y29ycmVjdCBob3JzZSBiYXR0ZQ==",	"correct horse batte",     19},
-		{"hex:0011223344556677889\n",	      NULL,			    0 },
-		{"hex:zz112233445566778899\n",	       NULL,			     0 },
-		{"base64:Y29ycmVjdCBob3J\n",		     NULL,			   0 },
-		{"stored on another system\r\n",		 NULL,		       0 },
-	};
-	static struct conf_diag diag;
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(k) / sizeof(k[0]); i++) {
-		struct conf *c;
-		int err;
-
-		scratch_write("hq.psk", k[i].text, 0600);
-		c = load("acl a { 7 permit ip 10.0.0.0/16 -> 10.2.0.0/16 }\n" TAIL);
-		assert_null(c->peers[0]->psk);
-		err = conf_read_secrets(c, &diag);
-		assert_int_equal(err, k[i].want ? 0 : -EACCES);
-		if (k[i].want) {
-			assert_int_equal(c->peers[0]->psk_len, k[i].len);
-			assert_memory_equal(c->peers[0]->psk, k[i].want, k[i].len);
-			conf_wipe_secrets(c);
-		} else {
-			assert_int_equal(diag.errors, 1);
-			assert_int_equal(diag.v[0].at.line, 3);
-		}
-		assert_null(c->peers[0]->psk);
-		assert_int_equal(c->peers[0]->psk_len, 0);
-		conf_free(c);
-	}
-	scratch_write("hq.psk", "correct horse battery", 0600);
-}
-
-/* Somebody loosened the file after the configuration was loaded. */
-static void a_key_file_is_looked_at_again_when_it_is_read(void **state)
-{
-	static struct conf_diag diag;
-	struct conf *c = load("acl a { 7 permit ip 10.0.0.0/16 -> 10.2.0.0/16 }\n" TAIL);
-
-	(void)state;
-	chmod(c->peers[0]->psk_path, 0640);
-	assert_int_equal(conf_read_secrets(c, &diag), -EACCES);
-	assert_non_null(strstr(diag.v[0].text, "can be read by others (mode 0640)"));
-	assert_null(c->peers[0]->psk);
-	chmod(c->peers[0]->psk_path, 0600);
-	assert_int_equal(conf_read_secrets(c, &diag), 0);
-	conf_free(c);
-}
-
 static void files_that_are_none(void **state)
 {
 	static struct conf_diag diag;
@@ -399,8 +334,6 @@ int main(void)
 		cmocka_unit_test(rules_stand_in_the_order_they_are_tried),
 		cmocka_unit_test(a_rule_keeps_its_id_when_others_come_and_go),
 		cmocka_unit_test(many_rules_have_many_ids),
-		cmocka_unit_test(keys_are_read_as_they_are_written),
-		cmocka_unit_test(a_key_file_is_looked_at_again_when_it_is_read),
 		cmocka_unit_test(files_that_are_none),
 		cmocka_unit_test(every_esp_pair_is_a_suite),
 		cmocka_unit_test(quantities_carry_units),

@@ -198,19 +198,41 @@ static void a_long_answer_is_read_to_its_end(void **state)
 	"policy m { 10 isakmp { peer hq; acl a; esp e } }\n"     \
 	"acl a { 5 permit ip 10.1.1.0/24 -> 10.1.2.0/24 }\n"
 
+/* The first word, when it is there. */
+static void replace(char *text, size_t size, const char *word, const char *by)
+{
+	char *at = strstr(text, word), rest[512];
+
+	if (!at)
+		return;
+	snprintf(rest, sizeof(rest), "%s", at + strlen(word));
+	snprintf(at, size - (at - text), "%s%s", by, rest);
+}
+
 static void check_needs_no_daemon(void **state)
 {
 	static const struct {
 		const char *more;
 		int code, errors, warnings;
 		const char *out;
+		const char *key;
 	} t[] = {
-		{"",				     CTL_OK,	     0, 0, "FILE: no problem (interfaces 1, peers 1, rules 1)\n"},
+		{"",				     CTL_OK,	     0, 0, "FILE: no problem (interfaces 1, peers 1, rules 1)\n", NULL			      },
 		{"acl b { 1 permit ip ::/0 -> ::/0 }\n", CTL_WARNING, 0, 1,
-		 "FILE:7:5: warning: acl \"b\" is used by no policy\n1 problem (0 errors)\n"					    },
+		 "FILE:7:5: warning: acl \"b\" is used by no policy\n1 problem (0 errors)\n",				      NULL			  },
 		{"adit { lgo info }",		      CTL_FAULT,	 1, 0,
 		 "FILE:7:8: error: unknown key \"lgo\" in adit (did you mean \"log\"?)\n1 problem (1 "
-		 "error)\n"												      },
+		 "error)\n",												       NULL		       },
+		{"",				     CTL_FAULT,	1, 0,
+		 "FILE:4:31: error: psk file KEY ends in a carriage return: store it with Unix line ends\n"
+		 "1 problem (1 error)\n",											  "correct horse battery\r\n"},
+		{"",				     CTL_FAULT,	1, 0,
+		 "FILE:4:31: error: psk file KEY holds something after hex: that is no hexadecimal digit\n"
+		 "1 problem (1 error)\n",											  "hex:zz112233445566778899" },
+		{"",				     CTL_WARNING, 0, 1,
+		 "FILE:4:31: warning: psk file KEY holds a key of only 8 octets: a short key can be guessed "
+		 "by "
+		 "whoever sees one handshake\n1 problem (0 errors)\n",							     "hex:0011223344556677"     },
 	};
 	char dir[] = "/tmp/adit-check-XXXXXX", file[64], psk[64], want[512];
 	const char *rest;
@@ -223,17 +245,18 @@ static void check_needs_no_daemon(void **state)
 	assert_non_null(mkdtemp(dir));
 	snprintf(file, sizeof(file), "%s/a.conf", dir);
 	snprintf(psk, sizeof(psk), "%s/psk", dir);
-	f = fopen(psk, "w");
-	fputs("correct horse battery", f);
-	fclose(f);
-	chmod(psk, 0600);
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		f = fopen(psk, "w");
+		fputs(t[i].key ? t[i].key : "correct horse battery", f);
+		fclose(f);
+		chmod(psk, 0600);
 		f = fopen(file, "w");
 		fprintf(f, GOOD "%s", psk, t[i].more);
 		fclose(f);
 		plain_run(&r, (const char *[]){"check", file, NULL});
 		rest = strstr(t[i].out, "FILE") + 4;
 		snprintf(want, sizeof(want), "%s%s", file, rest);
+		replace(want, sizeof(want), "KEY", psk);
 		assert_string_equal(r.out, want);
 		assert_int_equal(r.code, t[i].code);
 		run_free(&r);

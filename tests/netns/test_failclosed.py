@@ -118,9 +118,16 @@ def test_processes_have_given_up_their_rights(lab, aditd):
         assert fields["NoNewPrivs"] == "1" and fields["Seccomp"] == "2" and fields["Groups"].strip() == ""
 
 
-def test_world_readable_key_is_refused(lab, aditd):
+def test_world_readable_key_is_refused(lab, aditd, adit, capture):
+    """What others can read is no key: its peer has no tunnel, and the rest is as always (test_keys.py)."""
+    aditd("gwB", adit_conf("B"), files())
     a = aditd("gwA", adit_conf("A"), files(), start=False)
+    leak = capture("inet", "a0", LEAK)
     (a.dir / "gw.psk").chmod(0o644)
-    done = lab.run("gwA", BUILD / "aditd", "-f", a.conf, "-i", a.instance, check=False)
-    assert done.returncode == 1 and "gw.psk" in done.stderr and "error" in done.stderr
+    a.start()
+    assert lab.ping("hostA", HOST["B"], 3) == 0
+    failure = adit("gwA", "show errors")["failures"][0]
+    assert failure["peer"] == "gwB" and failure["current"] and "chmod 600" in failure["text"]
+    assert lab.ping("gwA", "192.0.2.254", 2) == 2
     assert a.command("check", a.conf, check=False).returncode == 2
+    assert not sum(leak.names().values())
