@@ -181,6 +181,7 @@ static __always_inline __u32 take_ingress(struct __sk_buff *skb, struct packet *
 	p->key.kind = FLOW_IN;
 	p->key.ifindex = ifindex;
 	p->key.policy = port->policy;
+	p->exempt = exempt_inbound(skb, p, PARSE_SKB);
 	if (p->fragment)
 		return take_fragment(skb, p, PARSE_SKB);
 	if (p->key.protocol == IPPROTO_ESP || (p->key.protocol == IPPROTO_UDP && is_esp_in_udp(skb, p)))
@@ -210,17 +211,14 @@ static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p
 		return ADIT_PASS_IKE;
 	if (is_our_esp(skb, p, h))
 		return ADIT_PASS_OWN_ESP;
-	if (is_neighbour_discovery(p))
-		return ADIT_PASS_CLEAR;
-	if (p->key.family == 6 && (is_v6_group(&p->key.remote) || is_v6_link_local(&p->key.remote)))
-		return ADIT_PASS_CLEAR;
+	why = exempt_outbound(skb, p);
+	if (why)
+		return why;
 	f = flow_verdict(&p->key);
 	if (!f)
 		return ADIT_DROP_NO_POLICY;
 	if (f->action == ADIT_PROTECT)
 		return redirect_inside(skb, p, h);
-	if (f->action == ADIT_REST_DISCARD && p->key.family == 4 && is_v4_group(&p->key.remote))
-		return ADIT_PASS_CLEAR;
 	count_hit(f->rule, skb->len - p->l3);
 	return clear_verdict(f);
 }

@@ -3,6 +3,7 @@
 #ifndef ADIT_BPF_OUTSIDE_H
 #define ADIT_BPF_OUTSIDE_H
 
+#include "exempt.h"
 #include "flow.h"
 #include "parse.h"
 #include "reason.h"
@@ -23,6 +24,9 @@ static __always_inline bool ask_for_us(void *ctx, const struct packet *p)
 	struct bpf_fib_lookup fib = {};
 	long ret;
 
+	/* Routes do not say it of groups: they may be for us, for others, or both.  Nothing of ours comes to one. */
+	if (p->key.family == 4 ? is_v4_group(&p->key.local) : is_v6_group(&p->key.local))
+		return false;
 	fib.ifindex = p->key.ifindex;
 	if (p->key.family == 4) {
 		fib.family = FAMILY_INET;
@@ -53,6 +57,16 @@ static __always_inline bool is_for_us(void *ctx, const struct packet *p, __u32 h
 	return how & PARSE_SKB ? skb_is_for_us(ctx, p) : frame_is_for_us(ctx, p);
 }
 
+/* Neighbour discovery that is not for us would be forwarded. */
+static __always_inline __u32 exempt_inbound(void *ctx, const struct packet *p, __u32 how)
+{
+	__u32 why = exempt_by_destination(p, &p->key.local);
+
+	if (!why && is_neighbour_discovery(p) && is_for_us(ctx, p, how))
+		why = ADIT_PASS_DISCOVERY;
+	return why;
+}
+
 /* What arrives in clear meets the SPD with both ends exchanged (RFC 4301 5.2 step 3): what our own rules would have
  * protected on its way out must not come in as clear text, nor what they discard.  IKE and NAT keepalives to ourselves are never protected (4.4.1). */
 static __always_inline __u32 front_recheck(const struct packet *p)
@@ -61,14 +75,8 @@ static __always_inline __u32 front_recheck(const struct packet *p)
 
 	if (!p->key.policy) /* no policy interface: a VLAN beside ours */
 		return ADIT_PASS_CLEAR;
-	if (is_neighbour_discovery(p))
-		return ADIT_PASS_CLEAR;
-	if (p->key.family == 6 && (is_v6_link_local(&p->key.remote) || is_v6_link_local(&p->key.local) ||
-				   is_v6_group(&p->key.local)))
-		return ADIT_PASS_CLEAR;
-	/* No exemption for 169.254/16: unlike fe80::/10 it is forwarded by Linux. */
-	if (p->key.family == 4 && is_v4_group(&p->key.local))
-		return ADIT_PASS_CLEAR;
+	if (p->exempt)
+		return p->exempt;
 	f = flow_verdict(&p->key);
 	if (!f)
 		return ADIT_DROP_NO_POLICY;
@@ -259,6 +267,7 @@ static __always_inline __u32 take_outside(struct xdp_md *ctx, struct packet *p, 
 	if (!port)
 		return ADIT_DROP_NO_POLICY;
 	p->key.policy = port->policy;
+	p->exempt = exempt_inbound(ctx, p, 0);
 	if (p->fragment)
 		return take_fragment(ctx, p, 0);
 	if (p->key.protocol == IPPROTO_ESP)

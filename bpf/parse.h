@@ -281,15 +281,6 @@ static __always_inline __u32 parse_frame(struct xdp_md *ctx, struct packet *p, _
 	return parse_ip(ctx, data, end, p, how | PARSE_LENGTHS);
 }
 
-/* Link-local and group destinations never leave a link, neighbour discovery never a router. */
-static __always_inline bool is_neighbour_discovery(const struct packet *p)
-{
-	__u16 type = p->key.remote_port >> 8;
-
-	return p->key.family == 6 && p->key.protocol == IPPROTO_ICMPV6 && !p->key.opaque && type >= 133 &&
-	       type <= 137 && p->ttl == 255;
-}
-
 static __always_inline bool is_v6_link_local(const union address *a)
 {
 	return (a->d[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);

@@ -4,6 +4,7 @@
 #include "parse.h"
 #include "rules.h"
 
+#include <adit/exempt.h>
 #include <adit/maps.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,57 @@ static int entry_order(const void *a, const void *b)
 					  : (int)x->loc.col - (int)y->loc.col;
 }
 
+static uint32_t first_word(const struct addr *a, int family)
+{
+	const uint8_t *b = a->b + (family == AF_INET ? 12 : 0);
+
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+/* Do all its packets go where no rule is asked?  NULL, or where that is. */
+static const char *exempt_range(const struct conf_acl_rule *r, const char **why)
+{
+	static const struct {
+		int family;
+		uint32_t bits, mask;
+		const char *range, *why;
+	} rows[] = {
+#define X(FAMILY, BITS, MASK, RANGE, WHY) {FAMILY == 4 ? AF_INET : AF_INET6, BITS, MASK, RANGE, WHY},
+		ADIT_EXEMPT_DESTINATIONS(X)
+#undef X
+	};
+	uint32_t min = first_word(&r->remote.min, r->family), max = first_word(&r->remote.max, r->family);
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		/* Of a mask with a hole in it: what stands in the hole is the same at both ends. */
+		uint32_t above = ~((rows[i].mask & -rows[i].mask) - 1);
+
+		if (r->family != rows[i].family || (min & rows[i].mask) != rows[i].bits ||
+		    ((min ^ max) & above))
+			continue;
+		*why = rows[i].why;
+		return rows[i].range;
+	}
+	return NULL;
+}
+
+static void check_rule(struct parse *p, const struct conf_acl *acl, const struct conf_acl_rule *r)
+{
+	const char *why, *range = exempt_range(r, &why);
+
+	if (range && r->permit)
+		diag_error(p->diag, r->loc,
+			   "rule %u of acl \"%s\" cannot protect: what goes to %s passes in clear without "
+			   "being asked: %s",
+			   r->number, acl->name, range, why);
+	else if (range)
+		diag_warn(p->diag, r->loc,
+			  "rule %u of acl \"%s\" is never reached: what goes to %s passes without being "
+			  "asked: %s",
+			  r->number, acl->name, range, why);
+}
+
 static void check_acl(struct parse *p, struct conf_acl *acl)
 {
 	bool permits = false;
@@ -191,6 +243,7 @@ static void check_acl(struct parse *p, struct conf_acl *acl)
 		const struct conf_acl_rule *r = acl->rules[i];
 
 		permits |= r->permit;
+		check_rule(p, acl, r);
 		if (i && r->number == acl->rules[i - 1]->number)
 			diag_error(p->diag, r->loc, "second rule %u in acl \"%s\" (the first is at %u:%u)",
 				   r->number, acl->name, acl->rules[i - 1]->loc.line,

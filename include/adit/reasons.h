@@ -8,6 +8,8 @@
 	/* bpf: left to the kernel */                                                                         \
 	X(PASS_NOT_IP,         "pass-not-ip",         "not IP (ARP, LLDP...): the kernel's business")            \
 	X(PASS_IKE,            "pass-ike",            "IKE for the daemon")                                      \
+	X(PASS_DISCOVERY,      "pass-neighbour-discovery", "neighbour discovery on its link: no rule is asked")   \
+	X(PASS_LINK_LOCAL,     "pass-link-local",     "stays on its link (DHCP, OSPF...): no rule is asked")  \
 	X(PASS_CLEAR,          "pass-clear",          "no rule wants it protected")                              \
 	X(PASS_RULE,           "pass-rule",           "a deny rule lets it pass in clear")                       \
 	X(PASS_GENERAL,        "pass-general",        "protected, but left to the general path through the kernel") \

@@ -513,18 +513,18 @@ static void recheck_follows_the_policy(void **state)
 	udp(&f, FAR4, LAN4, 53, "hello", 5);
 	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
 	udp(&f, "192.0.2.7", "224.0.0.5", 53, "hello", 5);
-	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
+	expect(&f, XDP_PASS, ADIT_PASS_LINK_LOCAL);
 	udp(&f, "0.0.0.0", "255.255.255.255", 67, "hello", 5);
-	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
+	expect(&f, XDP_PASS, ADIT_PASS_LINK_LOCAL);
 	udp(&f, "fe80::1", "fe80::2", 547, "hello", 5);
-	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
+	expect(&f, XDP_PASS, ADIT_PASS_LINK_LOCAL);
 	start(&f, 0);
 	frame_ip(&f, "2001:db8:1::fe", OUR6, IPPROTO_ICMPV6);
 	frame_icmp(&f, 136, 0);
 	frame_fill(&f, 24);
 	f.b[21] = 255;
 	frame_finish(&f);
-	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
+	expect(&f, XDP_PASS, ADIT_PASS_DISCOVERY);
 	f.b[21] = 64; /* RFC 4861 7.1: from behind a router it is a lie */
 	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
 }
@@ -546,7 +546,7 @@ static void rechecks_link_local_v4(void **state)
 	udp(&f, FAR4, "169.254.7.7", 53, "hello", 5);
 	expect(&f, XDP_DROP, ADIT_DROP_FRONT_RECHECK);
 	udp(&f, "169.254.7.7", "224.0.0.251", 5353, "hello", 5);
-	expect(&f, XDP_PASS, ADIT_PASS_CLEAR);
+	expect(&f, XDP_PASS, ADIT_PASS_LINK_LOCAL);
 }
 
 /* Rules that are being exchanged let nothing in either, but what is for us whatever they say. */
