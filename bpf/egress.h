@@ -24,25 +24,34 @@ static __always_inline bool is_our_ike(struct __sk_buff *skb, const struct packe
 			  cookie == h->ike_cookies[2] || cookie == h->ike_cookies[3]);
 }
 
-/* Sealed already and on its way to a peer.  Later fragments of ESP in UDP have no port to know them by; they
- * count only when they came back into the kernel on adit0. */
+/* Is it the ESP, alone or in UDP (RFC 3948), of an outbound SA, between the addresses of that SA?  A later fragment shows
+ * the addresses only. */
+__noinline int looks_sealed(struct __sk_buff *ctx, const struct packet *p)
+{
+	const struct adit_own_esp *own;
+	struct adit_own_esp_key key;
+	__be32 spi = 0;
+	__u32 at;
+
+	if (!p || (p->key.protocol != IPPROTO_ESP && p->key.protocol != IPPROTO_UDP))
+		return 0;
+	at = p->l4 + (p->key.protocol == IPPROTO_UDP ? sizeof(struct udphdr) : 0);
+	/* No SPI is 0, and in UDP that is the marker of IKE. */
+	if (p->fragment != FRAGMENT_LATER && (bpf_skb_load_bytes(ctx, at, &spi, sizeof(spi)) || !spi))
+		return 0;
+	memcpy(&key.local, &p->key.local, sizeof(key.local));
+	memcpy(&key.remote, &p->key.remote, sizeof(key.remote));
+	key.spi = bpf_ntohl(spi);
+	own = bpf_map_lookup_elem(&own_esp, &key);
+	return own && (!key.spi || own->remote_port == p->key.remote_port);
+}
+
+/* Sealed already and on its way to a peer.  Whatever we seal for the kernel to send comes back into it on adit0.  So does
+ * what was decrypted, which has the address of an SA of ours as its source only if it lies, and not its SPI. */
 static __always_inline bool is_our_esp(struct __sk_buff *skb, const struct packet *p,
 				       const struct adit_host *h)
 {
-	const struct adit_peer *peer;
-
-	if (p->key.protocol == IPPROTO_UDP) {
-		if (p->fragment == FRAGMENT_LATER) {
-			if (!h->internal_ifindex || skb->ingress_ifindex != h->internal_ifindex)
-				return false;
-		} else if (p->key.local_port != IKE_NATT_PORT) {
-			return false;
-		}
-	} else if (p->key.protocol != IPPROTO_ESP) {
-		return false;
-	}
-	peer = bpf_map_lookup_elem(&peers, &p->key.remote);
-	return peer && address_equal(&peer->local, &p->key.local);
+	return h->internal_ifindex && skb->ingress_ifindex == h->internal_ifindex && looks_sealed(skb, p);
 }
 
 #define GSO_BY_FRAGS 0xffff /* linux/skbuff.h: SCTP, which has cut its segments to the path already */

@@ -83,7 +83,7 @@ TABLE(sa_state, BPF_MAP_TYPE_ARRAY, __u32, struct adit_sa_state, 1);
 TABLE(spd, BPF_MAP_TYPE_HASH, struct adit_spd_key, struct adit_rule, RULE_SETS *ADIT_RULES_MAX);
 TABLE(sa_out, BPF_MAP_TYPE_HASH, __u32, struct adit_sa_out, ADIT_SAS_MAX);
 TABLE(sa_in, BPF_MAP_TYPE_HASH, __u32, struct adit_sa_in, ADIT_SAS_MAX);
-TABLE(peers, BPF_MAP_TYPE_HASH, struct adit_addr, struct adit_peer, ADIT_PEERS_MAX);
+TABLE(own_esp, BPF_MAP_TYPE_HASH, struct adit_own_esp_key, struct adit_own_esp, ADIT_SAS_MAX);
 TABLE(rule_hits, BPF_MAP_TYPE_PERCPU_HASH, __u32, struct adit_hits, RULE_SETS *ADIT_RULES_MAX);
 TABLE(reasons_bpf, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, __u64, ADIT_REASON_COUNT);
 TABLE(flows, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct flow, FLOWS);

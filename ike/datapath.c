@@ -93,12 +93,12 @@ static void empty_map(int fd, void *key)
 
 static void forget_all(struct datapath *dp)
 {
-	struct adit_addr addr;
+	struct adit_own_esp_key own;
 	uint32_t key;
 
 	empty_map(dp->fds.sa_out, &key);
 	empty_map(dp->fds.sa_in, &key);
-	empty_map(dp->fds.peers, &addr);
+	empty_map(dp->fds.own_esp, &own);
 	memset(dp->slots, 0, sizeof(dp->slots));
 	memset(dp->index_used, 0, sizeof(dp->index_used));
 	tell_worker_id(dp, ADIT_MSG_FLUSH, 0);
@@ -351,23 +351,51 @@ static int write_sa_in(struct datapath *dp, const struct child_sa *c, const stru
 	return bpf_map_update_elem(dp->fds.sa_in, &c->spi_in, &in, BPF_ANY) ? -errno : 0;
 }
 
-static bool remote_in_use(const struct datapath *dp, const struct slot *but)
+static bool same_ends(const struct adit_sa_out *a, const struct adit_sa_out *b)
+{
+	return !memcmp(&a->local, &b->local, sizeof(a->local)) &&
+	       !memcmp(&a->remote, &b->remote, sizeof(a->remote));
+}
+
+static bool ends_in_use(const struct datapath *dp, const struct slot *but)
 {
 	unsigned i;
 
 	for (i = 0; i < ADIT_SAS_MAX / 2; i++)
 		if (&dp->slots[i] != but && dp->slots[i].index_out &&
-		    !memcmp(&dp->slots[i].out.remote, &but->out.remote, sizeof(but->out.remote)))
+		    same_ends(&dp->slots[i].out, &but->out))
 			return true;
 	return false;
+}
+
+static int write_own_esp(struct datapath *dp, const struct adit_sa_out *o)
+{
+	struct adit_own_esp_key key = {.local = o->local, .remote = o->remote, .spi = o->spi};
+	struct adit_own_esp own = {.remote_port = o->udp_encap ? o->remote_port : 0};
+
+	memcpy(own.peer, o->peer, sizeof(own.peer));
+	if (bpf_map_update_elem(dp->fds.own_esp, &key, &own, BPF_ANY))
+		return -errno;
+	key.spi = 0;
+	return bpf_map_update_elem(dp->fds.own_esp, &key, &own, BPF_ANY) ? -errno : 0;
+}
+
+/* Of what s had in the map. */
+static void delete_own_esp(struct datapath *dp, const struct slot *s)
+{
+	struct adit_own_esp_key key = {.local = s->out.local, .remote = s->out.remote, .spi = s->out.spi};
+
+	bpf_map_delete_elem(dp->fds.own_esp, &key);
+	key.spi = 0;
+	if (!ends_in_use(dp, s))
+		bpf_map_delete_elem(dp->fds.own_esp, &key);
 }
 
 static int write_sa_out(struct datapath *dp, const struct child_sa *c, struct slot *s)
 {
 	const struct suite_row *row = &suites[s->suite];
-	struct adit_sa_out *o = &s->out;
-	struct adit_peer peer = {0};
-	struct adit_addr remote;
+	struct adit_sa_out *o = &s->out, was = s->out;
+	int err;
 
 	o->index = s->index_out;
 	o->spi = c->spi_out;
@@ -377,22 +405,21 @@ static int write_sa_out(struct datapath *dp, const struct child_sa *c, struct sl
 	o->align = row->align;
 	o->local_port = c->local.port;
 	o->remote_port = c->remote.port;
-	to_map_addr(&c->remote.addr, &remote);
-	if (memcmp(&remote, &o->remote, sizeof(remote)) && !remote_in_use(dp, s))
-		bpf_map_delete_elem(dp->fds.peers, &o->remote); /* the peer moved */
 	to_map_addr(&c->local.addr, &o->local);
-	o->remote = remote;
+	to_map_addr(&c->remote.addr, &o->remote);
 	/* Selectors beyond what the map holds are not offered to packets: they are dropped, never sent
 	 * outside. */
 	o->locals = to_selectors(c->local_ts, c->n_local, o->local_ts, ADIT_TS_MAX);
 	o->remotes = to_selectors(c->remote_ts, c->n_remote, o->remote_ts, ADIT_TS_MAX);
 	snprintf(o->peer, sizeof(o->peer), "%.31s", c->peer);
 	snprintf(o->rule, sizeof(o->rule), "%.31s", c->name);
-	peer.local = o->local;
-	memcpy(peer.name, o->peer, sizeof(peer.name));
-	if (bpf_map_update_elem(dp->fds.peers, &o->remote, &peer, BPF_ANY) ||
-	    bpf_map_update_elem(dp->fds.sa_out, &c->rule, o, BPF_ANY))
-		return -errno;
+	err = write_own_esp(dp, o);
+	if (!err && bpf_map_update_elem(dp->fds.sa_out, &c->rule, o, BPF_ANY))
+		err = -errno;
+	if (err)
+		return err;
+	if (was.spi && !same_ends(&was, o)) /* the peer moved */
+		delete_own_esp(dp, &(struct slot){.out = was});
 	sas_changed(dp);
 	return 0;
 }
@@ -475,8 +502,7 @@ void datapath_remove(struct datapath *dp, const struct child_sa *c)
 	if (s->index_out) {
 		if (bpf_map_lookup_elem(dp->fds.sa_out, &s->rule, &now) == 0 && now.index == s->index_out)
 			bpf_map_delete_elem(dp->fds.sa_out, &s->rule);
-		if (!remote_in_use(dp, s))
-			bpf_map_delete_elem(dp->fds.peers, &s->out.remote);
+		delete_own_esp(dp, s);
 		sas_changed(dp);
 	}
 	free_index(dp, &s->index_in);

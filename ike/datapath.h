@@ -3,7 +3,7 @@
  *
  * An SA goes to the worker first (keys, over its socket) and then into the maps
  * (addresses and shape, never keys), so that no packet is steered to an SA that the worker cannot know.
- * This file is the only writer of sa_state, sa_in, sa_out and peers.
+ * This file is the only writer of sa_state, sa_in, sa_out and own_esp.
  */
 #ifndef ADIT_IKE_DATAPATH_H
 #define ADIT_IKE_DATAPATH_H
@@ -17,7 +17,7 @@
 #include "ike.h"
 
 struct datapath_fds {
-	int sa_state, sa_out, sa_in, peers, ports, rule_hits; /* maps */
+	int sa_state, sa_out, sa_in, own_esp, ports, rule_hits; /* maps */
 	int reasons_bpf, reasons_worker, reasons_ike, sa_stats;
 	int events; /* BPF ring */
 	int worker; /* SOCK_SEQPACKET, msg.h */

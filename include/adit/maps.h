@@ -14,7 +14,7 @@
  *   sa_state        ARRAY[1]              0 -> adit_sa_state                         ike
  *   sa_out          HASH                  rule id -> adit_sa_out                     ike
  *   sa_in           HASH                  SPI (host order) -> adit_sa_in             ike
- *   peers           HASH                  adit_addr (remote) -> adit_peer            ike
+ *   own_esp         HASH                  adit_own_esp_key -> adit_own_esp           ike
  *   rule_hits       PERCPU_HASH           rule id -> adit_hits                       bpf (entries made by the parent)
  *   reasons_bpf     PERCPU_ARRAY          reason -> __u64                            bpf
  *   reasons_worker  ARRAY, mmapable       reason -> __u64                            worker
@@ -165,10 +165,17 @@ struct adit_sa_in {
 	char peer[ADIT_NAME_LEN];
 };
 
-/* Our ESP to these remote addresses may leave a policy interface through the kernel as it is. */
-struct adit_peer {
-	struct adit_addr local;
-	char name[ADIT_NAME_LEN];
+/* What we sealed may leave a policy interface through the kernel as it is.  A row for every outbound SA, even one whose
+ * rule has a newer one; and one with SPI 0 for each pair of addresses, for later fragments, which show none. */
+struct adit_own_esp_key {
+	struct adit_addr local, remote; /* outer addresses */
+	__u32 spi;
+};
+
+struct adit_own_esp {
+	__u16 remote_port; /* RFC 3948; 0 = plain ESP */
+	__u8 pad[2];
+	char peer[ADIT_NAME_LEN];
 };
 
 struct adit_hits {

@@ -279,46 +279,161 @@ static void leaves_the_link_alone(void **state)
 	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
 }
 
+static void own_esp(const char *local, const char *remote, uint32_t spi, uint16_t remote_port)
+{
+	struct adit_own_esp_key key = {.local = addr_of(local), .remote = addr_of(remote), .spi = spi};
+	struct adit_own_esp own = {.remote_port = remote_port, .peer = "peer"};
+	int fd = bpf_map__fd(bed.skel->maps.own_esp);
+
+	assert_int_equal(bpf_map_update_elem(fd, &key, &own, BPF_ANY), 0);
+	key.spi = 0;
+	assert_int_equal(bpf_map_update_elem(fd, &key, &own, BPF_ANY), 0);
+}
+
+enum piece { WHOLE, FIRST, LATER };
+
+/* ESP, in UDP when there are ports; of a datagram that the kernel took apart one piece. */
+static void esp(struct frame *f, const char *src, const char *dst, uint32_t spi, uint16_t sport,
+		uint16_t dport, enum piece piece)
+{
+	uint8_t protocol = sport ? IPPROTO_UDP : IPPROTO_ESP;
+	bool v6 = strchr(src, ':');
+
+	start(f);
+	frame_ip(f, src, dst, v6 && piece != WHOLE ? IPPROTO_FRAGMENT : protocol);
+	if (v6 && piece != WHOLE) {
+		frame_octets(f, (uint8_t[]){protocol, 0, 0, piece == FIRST ? 1 : 0x80, 0, 0, 0, 7}, 8);
+	}
+	if (sport)
+		frame_udp(f, sport, dport);
+	frame_be32(f, spi);
+	frame_fill(f, 60);
+	frame_finish(f);
+	if (!v6 && piece != WHOLE) {
+		put16(f->b + 20, piece == FIRST ? 0x2000 : 0x0010);
+		frame_fix_ip(f);
+	}
+}
+
+static void expect_from(const struct frame *f, int from, bool own)
+{
+	struct result r;
+
+	reasons_mark();
+	r = bed_tc(bed.skel->progs.adit_egress, f, bed.wan, from, 0);
+	expect_reason(own ? ADIT_PASS_OWN_ESP : ADIT_TO_INTERNAL, 0);
+	assert_int_equal(r.verdict, own ? TC_PASS : TC_ACT_REDIRECT);
+}
+
+#define SPI 0xc0ffee01
+
+/* Rules 5 and 6 protect everything between the gateways; own ESP is what came back on adit0 and is of an SA between
+ * these addresses.  One thing wrong, and it meets the rules. */
 static void lets_own_esp_out(void **state)
 {
-	struct adit_peer peer = {.local = addr_of(OUR4), .name = "peer"}, peer6 = {.local = addr_of(OUR6)};
-	struct adit_addr remote = addr_of(PEER4), remote6 = addr_of(PEER6);
+	static const struct {
+		const char *src, *dst;
+		uint32_t spi;
+		uint16_t sport, dport;
+		bool own;
+	} t[] = {
+		{OUR4, PEER4,	      SPI,	   0,    0,	 true },
+		{OUR6, PEER6,	      SPI,	   0,    0,	 true },
+		{OUR4, "198.51.100.7",   SPI + 1, 4500, 61000, true },
+		{OUR4, "198.51.100.7",   SPI + 1, 1024, 61000, true }, /* a NAT of our own chose the port */
+		{OUR6, "2001:db8:ff::7", SPI + 1, 4500, 4500,  true },
+		{OUR4, PEER4,	      SPI + 2, 0,	  0,     false}, /* an SPI of nobody */
+		{OUR4, PEER4,	      SPI + 1, 0,	  0,     false}, /* of another peer */
+		{OUR4, PEER4,	      0,	 0,    0,     false},
+		{OUR6, PEER6,	      0,	 0,    0,     false},
+		{OUR4, PEER4,	      SPI,	   4500, 4500,  false}, /* that SA is not in UDP */
+		{OUR6, PEER6,	      SPI,	   4500, 4500,  false},
+		{OUR4, "198.51.100.7",   SPI + 1, 0,	   0,     false}, /* and this one is */
+		{OUR4, "198.51.100.7",   SPI + 1, 4500, 61001, false},
+		{OUR4, "198.51.100.7",   0,	  4500, 61000, false}, /* the marker of IKE */
+		{OUR4, "198.51.100.2",   SPI,	    0,    0,	  false}, /* no peer */
+		{OUR6, "2001:db8:ff::2", SPI,     0,	 0,	    false},
+		{LAN4, FAR4,	     SPI,	  0,    0,	false},
+		{LAN6, FAR6,	     SPI,	  4500, 4500,  false},
+	};
+	struct frame f;
+	size_t i;
+
+	bed_needed(state);
+	own_esp(OUR4, PEER4, SPI, 0);
+	own_esp(OUR6, PEER6, SPI, 0);
+	own_esp(OUR4, "198.51.100.7", SPI + 1, 61000);
+	own_esp(OUR6, "2001:db8:ff::7", SPI + 1, 4500);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		esp(&f, t[i].src, t[i].dst, t[i].spi, t[i].sport, t[i].dport, WHOLE);
+		expect_from(&f, bed.adit0, t[i].own);
+		expect_from(&f, bed.lan, false); /* a host behind us */
+		expect_from(&f, 0, false);	 /* a process here */
+		esp(&f, t[i].src, t[i].dst, t[i].spi, t[i].sport, t[i].dport, FIRST);
+		expect_from(&f, bed.adit0, t[i].own);
+		expect_from(&f, bed.lan, false);
+		expect_from(&f, 0, false);
+	}
+}
+
+/* A later fragment shows addresses and where it came from, no more. */
+static void lets_pieces_of_own_esp_out(void **state)
+{
+	static const struct {
+		const char *src, *dst;
+		bool own;
+	} t[] = {
+		{OUR4, PEER4,	      true },
+		       {OUR6, PEER6,	     true },
+		{OUR4, "198.51.100.2",   false},
+		       {OUR6, "2001:db8:ff::2", false},
+		{LAN4, FAR4,	     false},
+		       {LAN6, FAR6,		    false},
+	};
+	struct frame f;
+	size_t i;
+	int udp;
+
+	bed_needed(state);
+	own_esp(OUR4, PEER4, SPI, 0);
+	own_esp(OUR6, PEER6, SPI, 0);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		for (udp = 0; udp < 2; udp++) {
+			esp(&f, t[i].src, t[i].dst, SPI, udp ? 4500 : 0, 4500, LATER);
+			expect_from(&f, bed.adit0, t[i].own);
+			expect_from(&f, bed.lan, false);
+			expect_from(&f, 0, false);
+		}
+	/* another protocol between the same addresses */
+	start(&f);
+	frame_ip(&f, OUR4, PEER4, IPPROTO_TCP);
+	frame_be32(&f, SPI);
+	frame_be32(&f, SPI);
+	frame_fill(&f, 40);
+	frame_finish(&f);
+	expect_from(&f, bed.adit0, false);
+	put16(f.b + 20, 0x0010);
+	frame_fix_ip(&f);
+	expect_from(&f, bed.adit0, false);
+}
+
+/* Without an internal pair nothing can have come from it: ingress_ifindex 0 is a process here. */
+static void knows_no_own_esp_without_the_pair(void **state)
+{
+	struct adit_host host;
 	struct result r;
 	struct frame f;
 
 	bed_needed(state);
-	/* rules 5 and 6 would protect everything between the gateways */
-	start(&f);
-	frame_ip(&f, OUR4, PEER4, 50);
-	frame_fill(&f, 64);
-	frame_finish(&f);
-	expect_protected(&f);
-	bpf_map_update_elem(bpf_map__fd(bed.skel->maps.peers), &remote, &peer, BPF_ANY);
-	bpf_map_update_elem(bpf_map__fd(bed.skel->maps.peers), &remote6, &peer6, BPF_ANY);
-	expect(&f, TC_PASS, ADIT_PASS_OWN_ESP);
-	udp(&f, OUR4, PEER4, 4500, 4500);
-	expect(&f, TC_PASS, ADIT_PASS_OWN_ESP);
-	udp(&f, OUR6, PEER6, 4500, 61000);
-	expect(&f, TC_PASS, ADIT_PASS_OWN_ESP);
-	/* not from our port, address or to our peer */
-	udp(&f, OUR4, PEER4, 4501, 4500);
-	expect_protected(&f);
-	udp(&f, OUR4, "198.51.100.2", 4500, 4500);
-	expect_protected(&f);
-	start(&f);
-	frame_ip(&f, LAN4, FAR4, 50);
-	frame_fill(&f, 64);
-	frame_finish(&f);
-	expect_protected(&f);
-	/* a later fragment of UDP: ours only when it came back on adit0 */
-	udp(&f, OUR4, PEER4, 4500, 4500);
-	put16(f.b + 20, 0x0010);
-	frame_fix_ip(&f);
-	expect_protected(&f);
+	own_esp(OUR4, PEER4, SPI, 0);
+	host = bed_host_get();
+	host.internal_ifindex = 0;
+	bed_host(&host);
+	esp(&f, OUR4, PEER4, SPI, 0, 0, WHOLE);
 	reasons_mark();
-	r = bed_tc(bed.skel->progs.adit_egress, &f, bed.wan, bed.adit0, 0);
-	expect_reason(ADIT_PASS_OWN_ESP, 0);
-	assert_int_equal(r.verdict, TC_PASS);
+	r = bed_tc(bed.skel->progs.adit_egress, &f, bed.wan, 0, 0);
+	expect_reason(ADIT_DROP_NO_WORKER, 0);
+	assert_int_equal(r.verdict, TC_ACT_SHOT);
 }
 
 static void fails_closed(void **state)
@@ -578,6 +693,8 @@ int main(void)
 		cmocka_unit_test_setup(covers_what_cannot_be_seen, fixture),
 		cmocka_unit_test_setup(leaves_the_link_alone, fixture),
 		cmocka_unit_test_setup(lets_own_esp_out, fixture),
+		cmocka_unit_test_setup(lets_pieces_of_own_esp_out, fixture),
+		cmocka_unit_test_setup(knows_no_own_esp_without_the_pair, fixture),
 		cmocka_unit_test_setup(fails_closed, fixture),
 		cmocka_unit_test_setup(takes_gso_trains, fixture),
 		cmocka_unit_test_setup(drops_what_the_pair_cannot_carry, fixture),

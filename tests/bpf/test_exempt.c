@@ -30,63 +30,63 @@ static const struct {
 	bool exempt;
 } destinations[] = {
 	/* groups of the interface and of the link, whatever the flags; link-local unicast */
-	{"ff01::1",		  true },
-	{"ff11::1",		  true },
-	{"ff31:40:2001:db8::1",	  true },
-	{"ff02::1",		  true },
-	{"ff02::1:2",		  true },
-	{"ff02::16",		  true },
-	{"ff12::4242",		  true },
-	{"ff32::8000:1",	  true },
-	{"ff72:140:2001:db8::1",  true },
-	{"fff2::1",		  true },
-	{"fe80::1",		  true },
-	{"febf:ffff::1",	  true },
-	/* groups that are forwarded: realm, admin, site, organisation, global; SSM, prefix-based, embedded RP */
-	{"ff00::1",		  false},
-	{"ff03::1",		  false},
-	{"ff04::1",		  false},
-	{"ff05::1:3",		  false},
-	{"ff08::1",		  false},
-	{"ff0e::101",		  false},
-	{"ff0f::1",		  false},
-	{"ff15::1",		  false},
-	{"ff18::1",		  false},
-	{"ff1e::1",		  false},
-	{"ff35::1",		  false},
-	{"ff3e::8000:1",	  false},
-	{"ff7e:140:2001:db8::1",  false},
-	{"fffe::1",		  false},
-	/* near misses */
-	{"fec0::1",		  false},
-	{"fe00::1",		  false},
-	{"fe7f:ffff::1",	  false},
-	{"fd00::ff02:1",	  false},
-	{"2001:db8:1::fe",	  false},
-	{"::1:ff02",		  false},
-	/* IPv4 */
-	{"224.0.0.0",		  true },
-	{"224.0.0.1",		  true },
-	{"224.0.0.5",		  true },
-	{"224.0.0.18",		  true },
-	{"224.0.0.251",		  true },
-	{"224.0.0.255",		  true },
-	{"255.255.255.255",	  true },
-	{"224.0.1.0",		  false},
-	{"224.0.1.129",		  false},
-	{"224.1.0.5",		  false},
-	{"225.0.0.5",		  false},
-	{"232.1.1.1",		  false},
-	{"233.252.0.1",		  false},
-	{"239.255.255.250",	  false},
-	{"239.1.1.1",		  false},
-	{"240.0.0.1",		  false},
-	{"255.255.255.254",	  false},
-	{"192.0.2.255",		  false}, /* directed broadcasts: ours, and another's */
-	{"10.1.2.255",		  false},
-	{"169.254.1.1",		  false}, /* Linux forwards it */
-	{"169.254.255.255",	  false},
-	{"223.255.255.255",	  false},
+	{"ff01::1",		    true },
+	{"ff11::1",		    true },
+	{"ff31:40:2001:db8::1",	true },
+	{"ff02::1",		    true },
+	{"ff02::1:2",	      true },
+	{"ff02::16",	     true },
+	{"ff12::4242",	       true },
+	{"ff32::8000:1",	 true },
+	{"ff72:140:2001:db8::1", true },
+	{"fff2::1",		    true },
+	{"fe80::1",		    true },
+	{"febf:ffff::1",	 true },
+ /* groups that are forwarded: realm, admin, site, organisation, global; SSM, prefix-based, embedded RP */
+	{"ff00::1",		    false},
+	{"ff03::1",		    false},
+	{"ff04::1",		    false},
+	{"ff05::1:3",	      false},
+	{"ff08::1",		    false},
+	{"ff0e::101",	      false},
+	{"ff0f::1",		    false},
+	{"ff15::1",		    false},
+	{"ff18::1",		    false},
+	{"ff1e::1",		    false},
+	{"ff35::1",		    false},
+	{"ff3e::8000:1",	 false},
+	{"ff7e:140:2001:db8::1", false},
+	{"fffe::1",		    false},
+ /* near misses */
+	{"fec0::1",		    false},
+	{"fe00::1",		    false},
+	{"fe7f:ffff::1",	 false},
+	{"fd00::ff02:1",	 false},
+	{"2001:db8:1::fe",	   false},
+	{"::1:ff02",	     false},
+ /* IPv4 */
+	{"224.0.0.0",	      true },
+	{"224.0.0.1",	      true },
+	{"224.0.0.5",	      true },
+	{"224.0.0.18",	       true },
+	{"224.0.0.251",		true },
+	{"224.0.0.255",		true },
+	{"255.255.255.255",	    true },
+	{"224.0.1.0",	      false},
+	{"224.0.1.129",		false},
+	{"224.1.0.5",	      false},
+	{"225.0.0.5",	      false},
+	{"232.1.1.1",	      false},
+	{"233.252.0.1",		false},
+	{"239.255.255.250",	    false},
+	{"239.1.1.1",	      false},
+	{"240.0.0.1",	      false},
+	{"255.255.255.254",	    false},
+	{"192.0.2.255",		false}, /* directed broadcasts: ours, and another's */
+	{"10.1.2.255",	       false},
+	{"169.254.1.1",		false}, /* Linux forwards it */
+	{"169.254.255.255",	    false},
+	{"223.255.255.255",	    false},
 };
 
 #define DESTINATIONS (sizeof(destinations) / sizeof(destinations[0]))
@@ -133,7 +133,7 @@ static void expect_out(const char *what, const struct frame *f, enum adit_reason
 	reasons_mark();
 	r = bed_tc(bed.skel->progs.adit_egress, f, bed.wan, 0, 0);
 	expect_that(what, why);
-	assert_int_equal(r.verdict, why == ADIT_TO_INTERNAL	? TC_ACT_REDIRECT
+	assert_int_equal(r.verdict, why == ADIT_TO_INTERNAL	 ? TC_ACT_REDIRECT
 				    : why == ADIT_DROP_UNMATCHED ? TC_ACT_SHOT
 								 : TC_PASS);
 }
@@ -219,22 +219,22 @@ static void discovery_on_its_own_link_only(void **state)
 		const char *src, *dst;
 		bool out, in; /* exempt? */
 	} t[] = {
-		{OUR6,	      "ff02::1:ff00:fe", true,  true },
-		{"fe80::1",	"ff02::1",	   true,  true },
-		{"fe80::1",	"fe80::2",	   true,  true },
-		{"::",	      "ff02::1:ff00:1",  true,  true },
-		{OUR6,	      "2001:db8:1::fe",  true,  false}, /* a neighbour there, not us */
-		{OUR6,	      "2001:db8:1::77",  true,  false},
-		{"fe80::1",	"2001:db8:1::fe",  true,  true },
-		{"fe80::1",	"2001:db8:1::77",  true,  true }, /* Linux forwards nothing from there */
-		{"2001:db8:1::fe", OUR6,	     false, true },
-		{"fe80::fe",       OUR6,	     false, true },
-		{OUR6,	      FAR6,		     false, false},
-		{LAN6,	      FAR6,		     false, false},
-		{FAR6,	      LAN6,		     false, false},
-		{"fe80::1",	FAR6,		     false, true },
-		{OUR6,	      "ff05::1",	     false, false},
-		{OUR6,	      "ff0e::1",	     false, false},
+		{OUR6,	       "ff02::1:ff00:fe", true,	true },
+		{"fe80::1",	    "ff02::1",	       true,  true },
+		{"fe80::1",	    "fe80::2",	       true,  true },
+		{"::",	       "ff02::1:ff00:1",	 true,  true },
+		{OUR6,	       "2001:db8:1::fe",	 true,  false}, /* a neighbour there, not us */
+		{OUR6,	       "2001:db8:1::77",	 true,  false},
+		{"fe80::1",	    "2001:db8:1::fe",  true,  true },
+		{"fe80::1",	    "2001:db8:1::77",  true,  true }, /* Linux forwards nothing from there */
+		{"2001:db8:1::fe", OUR6,		 false, true },
+		{"fe80::fe",	     OUR6,		   false, true },
+		{OUR6,	       FAR6,		     false, false},
+		{LAN6,	       FAR6,		     false, false},
+		{FAR6,	       LAN6,		     false, false},
+		{"fe80::1",	    FAR6,		  false, true },
+		{OUR6,	       "ff05::1",	  false, false},
+		{OUR6,	       "ff0e::1",	  false, false},
 	};
 	struct frame f;
 	size_t i;
@@ -291,8 +291,14 @@ static void discovery_is_exact(void **state)
 /* What comes for our IKE and ESP comes to an address of ours, never to a group. */
 static void ours_is_no_group(void **state)
 {
-	static const char *const groups[][2] = {{PEER4, "239.1.1.1"},	{PEER4, "232.1.1.1"}, {PEER4, "224.0.1.7"},
-						{PEER6, "ff0e::1"}, {PEER6, "ff05::1"},	{PEER6, "ff3e::1"}};
+	static const char *const groups[][2] = {
+		{PEER4, "239.1.1.1"},
+		      {PEER4, "232.1.1.1"},
+		    {PEER4, "224.0.1.7"},
+		{PEER6, "ff0e::1"	 },
+		      {PEER6, "ff05::1"  },
+		    {PEER6, "ff3e::1"  }
+	      };
 	static const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_UDP, IPPROTO_ESP};
 	static const uint16_t ports[] = {500, 4500, 0};
 	struct frame f;
