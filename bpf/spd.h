@@ -120,7 +120,7 @@ static __always_inline bool in_range(const struct adit_addr *min, const struct a
 static __always_inline bool selects(const struct adit_selector *s, const union address *is, __u16 port,
 				    const struct flow_key *k)
 {
-	return in_range(&s->min, &s->max, is) &&
+	return s->family == k->family && in_range(&s->min, &s->max, is) &&
 	       protocol_matches(s->protocol, k->protocol, k->opaque, false) &&
 	       port_matches(s->port_min, s->port_max, port, k->opaque, false);
 }

@@ -254,6 +254,7 @@ static unsigned to_selectors(const struct ike_ts *ts, unsigned n, struct adit_se
 		ret[i].port_min = ts[i].port_min;
 		ret[i].port_max = ts[i].port_max;
 		ret[i].protocol = ts[i].proto;
+		ret[i].family = range_is_v4(&ts[i].addrs) ? 4 : 6;
 	}
 	return i;
 }

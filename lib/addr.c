@@ -155,6 +155,11 @@ const char *range_str(const struct addr_range *r, char buf[RANGE_STRLEN])
 	return buf;
 }
 
+bool range_is_v4(const struct addr_range *r)
+{
+	return addr_is_v4(&r->min) && addr_is_v4(&r->max);
+}
+
 bool range_contains(const struct addr_range *r, const struct addr *a)
 {
 	return addr_cmp(&r->min, a) <= 0 && addr_cmp(a, &r->max) <= 0;

@@ -57,6 +57,8 @@ const char *endpoint_str(const struct endpoint *e, char buf[ADDR_STRLEN]); /* "1
 /* "10.1.1.0/24" where it is a prefix, else "10.1.1.3-10.1.1.9". */
 const char *range_str(const struct addr_range *r, char buf[RANGE_STRLEN]);
 
+/* All of it is IPv4.  A range of IPv6 addresses may span the mapped ones (::/0 does) and is none for that. */
+bool range_is_v4(const struct addr_range *r);
 bool range_contains(const struct addr_range *r, const struct addr *a);
 /* The part that both have; false (ret untouched) when there is none. */
 bool range_intersect(const struct addr_range *a, const struct addr_range *b, struct addr_range *ret);

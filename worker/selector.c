@@ -28,6 +28,7 @@ static void set(struct side *to, const struct adit_selector *from)
 	to->port_min = from->port_min;
 	to->port_max = from->port_max;
 	to->protocol = from->protocol;
+	to->family = from->family;
 }
 
 int selectors_set(struct selectors *s, const struct adit_msg_sa_add *sa)
@@ -47,7 +48,7 @@ int selectors_set(struct selectors *s, const struct adit_msg_sa_add *sa)
 
 static bool fits(const struct side *s, const struct inner *in, address_number address, uint16_t port)
 {
-	if (address < s->min || address > s->max)
+	if (s->family != in->family || address < s->min || address > s->max)
 		return false;
 	if (s->protocol && s->protocol != in->protocol)
 		return false;

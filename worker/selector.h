@@ -13,6 +13,7 @@ struct side {
 	address_number min, max;
 	uint16_t port_min, port_max;
 	uint8_t protocol; /* 0 = any */
+	uint8_t family;	  /* 4 or 6 */
 };
 
 struct selectors {

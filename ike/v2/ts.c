@@ -34,8 +34,8 @@ int ts_parse(struct span body, struct ts_list *ret)
 			return -EBADMSG;
 		ts.addrs.min = type == TS_IPV4_RANGE ? addr_from_v4(min.p) : addr_from_v6(min.p);
 		ts.addrs.max = type == TS_IPV4_RANGE ? addr_from_v4(max.p) : addr_from_v6(max.p);
-		/* A v6 selector that reaches into the mapped v4 block would match IPv4 packets. */
-		if (type == TS_IPV6_RANGE && (addr_is_v4(&ts.addrs.min) || addr_is_v4(&ts.addrs.max)))
+		/* Inside of the mapped block an IPv6 selector would read as an IPv4 one; no packet has such addresses. */
+		if (type == TS_IPV6_RANGE && range_is_v4(&ts.addrs))
 			continue;
 		if (addr_cmp(&ts.addrs.min, &ts.addrs.max) > 0)
 			continue;
@@ -43,6 +43,12 @@ int ts_parse(struct span body, struct ts_list *ret)
 			ret->ts[ret->n++] = ts;
 	}
 	return r.bad || r.left || !count ? -EBADMSG : 0;
+}
+
+/* Of the range and not of its ends: one end of ::/80 is a mapped address. */
+static bool is_v4(const struct ike_ts *ts)
+{
+	return range_is_v4(&ts->addrs);
 }
 
 void ts_write(struct chain *c, uint8_t payload, const struct ike_ts *ts, unsigned n)
@@ -53,17 +59,15 @@ void ts_write(struct chain *c, uint8_t payload, const struct ike_ts *ts, unsigne
 	wr_u8(&c->w, n);
 	wr_be(&c->w, 0, 3);
 	for (i = 0; i < n; i++) {
-		const uint8_t *min, *max;
-		size_t len = addr_octets(&ts[i].addrs.min, &min);
+		size_t len = is_v4(&ts[i]) ? 4 : 16, skip = 16 - len;
 
-		addr_octets(&ts[i].addrs.max, &max);
 		wr_u8(&c->w, len == 4 ? TS_IPV4_RANGE : TS_IPV6_RANGE);
 		wr_u8(&c->w, ts[i].proto);
 		wr_be16(&c->w, 8 + 2 * len);
 		wr_be16(&c->w, ts[i].port_min);
 		wr_be16(&c->w, ts[i].port_max);
-		wr_put(&c->w, min, len);
-		wr_put(&c->w, max, len);
+		wr_put(&c->w, ts[i].addrs.min.b + skip, len);
+		wr_put(&c->w, ts[i].addrs.max.b + skip, len);
 	}
 	chain_close(c);
 }
@@ -76,12 +80,13 @@ bool ts_intersect(const struct ike_ts *a, const struct ike_ts *b, struct ike_ts 
 		.port_max = a->port_max < b->port_max ? a->port_max : b->port_max,
 	};
 
-	if (addr_is_v4(&a->addrs.min) != addr_is_v4(&b->addrs.min))
+	if (is_v4(a) != is_v4(b))
 		return false;
 	if (a->proto && b->proto && a->proto != b->proto)
 		return false;
 	/* OPAQUE is written 65535..0 and so meets nothing: we have no policy that means it. */
-	if (both.port_min > both.port_max || !range_intersect(&a->addrs, &b->addrs, &both.addrs))
+	if (both.port_min > both.port_max || !range_intersect(&a->addrs, &b->addrs, &both.addrs) ||
+	    is_v4(&both) != is_v4(a))
 		return false;
 	*ret = both;
 	return true;
@@ -89,8 +94,7 @@ bool ts_intersect(const struct ike_ts *a, const struct ike_ts *b, struct ike_ts 
 
 bool ts_contains(const struct ike_ts *outer, const struct ike_ts *inner)
 {
-	return addr_is_v4(&outer->addrs.min) == addr_is_v4(&inner->addrs.min) &&
-	       range_contains(&outer->addrs, &inner->addrs.min) &&
+	return is_v4(outer) == is_v4(inner) && range_contains(&outer->addrs, &inner->addrs.min) &&
 	       range_contains(&outer->addrs, &inner->addrs.max) &&
 	       (!outer->proto || outer->proto == inner->proto) && outer->port_min <= inner->port_min &&
 	       outer->port_max >= inner->port_max;

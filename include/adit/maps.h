@@ -131,7 +131,8 @@ struct adit_selector {
 	struct adit_addr min, max;
 	__u16 port_min, port_max;
 	__u8 protocol; /* 0 = any */
-	__u8 pad[3];
+	__u8 family;   /* 4 or 6: ::/0 spans the mapped addresses and admits no IPv4 for that */
+	__u8 pad[2];
 };
 
 enum adit_df { ADIT_DF_COPY, ADIT_DF_SET, ADIT_DF_CLEAR };

@@ -290,8 +290,8 @@ struct adit_sa_out sa_of(uint32_t index, const char *local, const char *remote)
 		.icv_len = 16,
 		.align = 4,
 		.df = ADIT_DF_COPY,
-		.locals = 1,
-		.remotes = 1,
+		.locals = 2,
+		.remotes = 2,
 		.local_port = 4500,
 		.remote_port = 4500,
 		.inner_mtu = strchr(local, ':') ? 1414 : 1430,
@@ -300,10 +300,14 @@ struct adit_sa_out sa_of(uint32_t index, const char *local, const char *remote)
 		.peer = "peer",
 		.rule = "rule",
 	};
+	int i;
 
-	memset(&sa.local_ts[0].max, 0xff, 16);
-	memset(&sa.remote_ts[0].max, 0xff, 16);
-	sa.local_ts[0].port_max = sa.remote_ts[0].port_max = 65535;
+	for (i = 0; i < 2; i++) {
+		memset(&sa.local_ts[i].max, 0xff, 16);
+		sa.local_ts[i].port_max = 65535;
+		sa.local_ts[i].family = i ? 6 : 4;
+		sa.remote_ts[i] = sa.local_ts[i];
+	}
 	return sa;
 }
 

@@ -446,6 +446,25 @@ static void small_v6_passes_small_tunnels(void **state)
 	expect(&f, XDP_DROP, ADIT_DROP_TOO_BIG);
 }
 
+/* Family is part of a selector: ::/0 spans the mapped addresses and is none of theirs. */
+static void carries_no_other_family(void **state)
+{
+	struct frame f;
+
+	bed_needed(state);
+	sa4.local_ts[0] = sa4.local_ts[1];
+	sa4.remote_ts[0] = sa4.remote_ts[1];
+	sa4.locals = sa4.remotes = 1;
+	memset(&sa4.local_ts[0].min, 0, 16);
+	bed_sa(RULE4, &sa4);
+	udp(&f, LAN4, FAR4, 53, 10);
+	expect(&f, XDP_DROP, ADIT_DROP_NARROWED);
+	sa6.locals = sa6.remotes = 1; /* the first of them: IPv4, whatever its ends */
+	bed_sa(RULE6, &sa6);
+	udp(&f, LAN6, FAR6, 53, 10);
+	expect(&f, XDP_DROP, ADIT_DROP_NARROWED);
+}
+
 static void obeys_narrowed_selectors(void **state)
 {
 	struct frame f;
@@ -454,14 +473,15 @@ static void obeys_narrowed_selectors(void **state)
 	sa4.locals = 2;
 	sa4.remotes = 1;
 	sa4.local_ts[0] = (struct adit_selector){
-		.min = addr_of("10.1.1.1"), .max = addr_of("10.1.1.4"), .port_max = 65535};
+		.min = addr_of("10.1.1.1"), .max = addr_of("10.1.1.4"), .port_max = 65535, .family = 4};
 	sa4.local_ts[1] = (struct adit_selector){
-		.min = addr_of("10.1.1.6"), .max = addr_of("10.1.1.8"), .port_max = 65535};
+		.min = addr_of("10.1.1.6"), .max = addr_of("10.1.1.8"), .port_max = 65535, .family = 4};
 	sa4.remote_ts[0] = (struct adit_selector){.min = addr_of("10.1.2.0"),
 						  .max = addr_of("10.1.2.255"),
 						  .port_min = 53,
 						  .port_max = 60,
-						  .protocol = IPPROTO_UDP};
+						  .protocol = IPPROTO_UDP,
+						  .family = 4};
 	bed_sa(RULE4, &sa4);
 	udp(&f, "10.1.1.4", FAR4, 53, 10);
 	expect(&f, XDP_REDIRECT, ADIT_TO_WORKER_SEAL);
@@ -573,6 +593,7 @@ int main(void)
 		cmocka_unit_test_setup(tags_for_vlans, fixture),
 		cmocka_unit_test_setup(marks_what_is_to_be_fragmented, fixture),
 		cmocka_unit_test_setup(small_v6_passes_small_tunnels, fixture),
+		cmocka_unit_test_setup(carries_no_other_family, fixture),
 		cmocka_unit_test_setup(obeys_narrowed_selectors, fixture),
 		cmocka_unit_test_setup(counts_hits, fixture),
 		cmocka_unit_test_setup(survives_truncation, fixture),

@@ -321,6 +321,14 @@ static const struct {
  /* families do not mix */
 	{"::/0",			      "10.1.1.0/24",			""				  },
 	{"10.1.1.0/24, 2001:db8::/32",	       "2001:db8:1::/48, 10.0.0.0/8", "10.1.1.0/24, 2001:db8:1::/48"},
+	{"10.1.1.0/24",			       "::/0",			      ""				},
+	{"::/64",			       "10.1.1.0/24",		      ""				},
+ /* these end on a mapped address or span them all, and are IPv6 */
+	{"::/80",			       "10.1.1.0/24",		      ""				},
+	{"10.1.1.0/24",			       "::/80",			      ""				},
+	{"::/80",			       "::/0",			      "::/80"				},
+	{"::/0",			       "::/80, 10.1.1.0/24",	      "::/80"				},
+	{"::/79, 0.0.0.0/0",		       "::/16, 10.1.1.0/24",	      "::/79, 10.1.1.0/24"		},
 };
 
 static void ts_rows(void **state)
@@ -350,7 +358,7 @@ static void ts_rows(void **state)
 
 static void ts_oddities(void **state)
 {
-	/* v6 range reaching into the v4-mapped block; range upside down; unknown type 9 */
+	/* v6 range inside the v4-mapped block; range upside down; unknown type 9 */
 	static const char odd[] = "03000000"
 				  "080000280000ffff"
 				  "00000000000000000000ffff0a010100"
@@ -373,6 +381,35 @@ static void ts_oddities(void **state)
 	assert_int_equal(ts_parse(span(buf, n), &l), -EBADMSG);
 }
 
+static struct ike_ts range6(const char *min, const char *max)
+{
+	struct ike_ts ts = {.port_max = 65535};
+
+	assert_int_equal(addr_parse(min, &ts.addrs.min), 0);
+	assert_int_equal(addr_parse(max, &ts.addrs.max), 0);
+	return ts;
+}
+
+/* Ranges of IPv6 addresses with an end among the mapped ones: what they share may not turn into an IPv4 selector. */
+static void ts_around_the_mapped_block(void **state)
+{
+	struct ike_ts below = range6("::1", "::ffff:10.1.1.7"), above = range6("::ffff:10.1.1.3", "2001:db8::"),
+		      all = range6("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+		      v4 = range6("::ffff:10.1.1.3", "::ffff:10.1.1.7"), both;
+
+	(void)state;
+	assert_false(ts_intersect(&below, &above, &both)); /* 10.1.1.3-10.1.1.7, of no IPv6 packet */
+	assert_true(ts_intersect(&below, &all, &both));
+	assert_memory_equal(&both, &below, sizeof(both));
+	assert_true(ts_intersect(&above, &all, &both));
+	assert_memory_equal(&both, &above, sizeof(both));
+	assert_false(ts_intersect(&v4, &all, &both));
+	assert_false(ts_intersect(&v4, &below, &both));
+	assert_true(ts_contains(&all, &below));
+	assert_false(ts_contains(&all, &v4));
+	assert_false(ts_contains(&below, &v4));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,6 +421,7 @@ int main(void)
 		cmocka_unit_test(alien_transforms),
 		cmocka_unit_test(ts_rows),
 		cmocka_unit_test(ts_oddities),
+		cmocka_unit_test(ts_around_the_mapped_block),
 	};
 
 	return cmocka_run_group_tests_name("ike messages", tests, NULL, NULL);

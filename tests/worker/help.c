@@ -53,8 +53,8 @@ struct adit_msg_sa_add sa_message(enum adit_direction direction, uint32_t suite,
 		.direction = direction,
 		.suite = (uint8_t)suite,
 		.esn = esn,
-		.locals = 1,
-		.remotes = 1,
+		.locals = 2,
+		.remotes = 2,
 		.replay_window = 1024,
 		.inner_mtu = 1400,
 	};
@@ -66,9 +66,12 @@ struct adit_msg_sa_add sa_message(enum adit_direction direction, uint32_t suite,
 		m.salt[i] = (uint8_t)(0xa0 + i);
 	for (i = 0; i < sizeof(m.integrity_key); i++)
 		m.integrity_key[i] = (uint8_t)(i * 3 + 5);
-	memset(&m.local_ts[0].max, 0xff, sizeof(m.local_ts[0].max));
-	m.local_ts[0].port_max = 0xffff;
-	m.remote_ts[0] = m.local_ts[0];
+	for (i = 0; i < 2; i++) {
+		memset(&m.local_ts[i].max, 0xff, sizeof(m.local_ts[i].max));
+		m.local_ts[i].port_max = 0xffff;
+		m.local_ts[i].family = i ? 6 : 4;
+		m.remote_ts[i] = m.local_ts[i];
+	}
 	return m;
 }
 

@@ -424,12 +424,13 @@ static struct adit_selector side_v4(const char *min, const char *max, uint8_t pr
 				      .max = addr_v4(max),
 				      .port_min = from,
 				      .port_max = to,
-				      .protocol = protocol};
+				      .protocol = protocol,
+				      .family = 4};
 }
 
 static struct adit_selector side_v6(const char *min, const char *max)
 {
-	return (struct adit_selector){.min = addr_v6(min), .max = addr_v6(max), .port_max = 65535};
+	return (struct adit_selector){.min = addr_v6(min), .max = addr_v6(max), .port_max = 65535, .family = 6};
 }
 
 static void selectors(void **state)
@@ -480,23 +481,49 @@ static void selectors(void **state)
 	assert_int_equal(selectors_set(&s, &m), -EINVAL);
 }
 
-/* ::/0 as a range does not let IPv4 in by accident of the mapped form only if the range says so. */
+/* Family is part of a selector: a range of IPv6 addresses that spans the mapped ones admits no IPv4 for that, and an
+ * IPv4 one no IPv6 packet with mapped addresses. */
 static void families(void **state)
 {
+	static const struct {
+		const char *min, *max;
+		bool v6; /* admits an IPv6 packet, mapped addresses in it and all */
+	} t[] = {
+		{"::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true},  /* ::/0 */
+		{"::", "ff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true},	  /* /8 */
+		{"::", "::ffff:ffff:ffff:ffff", true},			  /* /64 */
+		{"::", "::1:ffff:ffff:ffff", true},			  /* /79 */
+		{"::", "::ffff:ffff:ffff", true},			  /* /80: ends on a mapped address */
+		{"::", "::7fff:ffff:ffff", false},			  /* /81: ends before them */
+		{"::fffe:ffff:ffff", "::1:0:0:0", true},		  /* a range around them */
+		{"::ffff:10.0.0.0", "::ffff:10.255.255.255", true},
+	};
 	struct adit_msg_sa_add m = {.locals = 1, .remotes = 1};
+	uint8_t v4[128], v6[128];
+	struct inner in4, in6;
 	struct selectors s;
-	uint8_t ip[128];
-	struct inner in;
+	size_t i;
 
 	(void)state;
+	packet_v4(v4, 17, 60);
+	assert_int_equal(inner_parse(v4, 60, &in4), 0);
+	packet_v6(v6, 17, 60);
+	memcpy(v6 + 8, addr_v4("10.1.1.2").octets, 16);
+	memcpy(v6 + 24, addr_v4("10.1.2.2").octets, 16);
+	assert_int_equal(inner_parse(v6, 60, &in6), 0);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		m.remote_ts[0] = m.local_ts[0] = side_v6(t[i].min, t[i].max);
+		assert_int_equal(selectors_set(&s, &m), 0);
+		assert_false(selectors_admit(&s, &in4));
+		assert_int_equal(selectors_admit(&s, &in6), t[i].v6);
+	}
 	m.remote_ts[0] = m.local_ts[0] = side_v4("0.0.0.0", "255.255.255.255", 0, 0, 65535);
 	assert_int_equal(selectors_set(&s, &m), 0);
-	packet_v4(ip, 17, 60);
-	assert_int_equal(inner_parse(ip, 60, &in), 0);
-	assert_true(selectors_admit(&s, &in));
-	packet_v6(ip, 17, 60);
-	assert_int_equal(inner_parse(ip, 60, &in), 0);
-	assert_false(selectors_admit(&s, &in));
+	assert_true(selectors_admit(&s, &in4));
+	assert_false(selectors_admit(&s, &in6));
+	m.local_ts[0].family = 0; /* forgotten: fail closed */
+	assert_int_equal(selectors_set(&s, &m), 0);
+	assert_false(selectors_admit(&s, &in4));
 }
 
 int main(void)
