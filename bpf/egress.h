@@ -5,6 +5,7 @@
 #define ADIT_BPF_EGRESS_H
 
 #include "flow.h"
+#include "icmp_error.h"
 #include "outside.h"
 #include "parse.h"
 #include "reason.h"
@@ -198,7 +199,7 @@ static __always_inline __u32 take_ingress(struct __sk_buff *skb, struct packet *
 	if (p->key.protocol == IPPROTO_UDP &&
 	    (p->key.local_port == IKE_PORT || p->key.local_port == IKE_NATT_PORT))
 		return pass_ours(skb, p, ADIT_PASS_IKE, PARSE_SKB);
-	return front_recheck(p);
+	return clear_recheck(skb, p, PARSE_SKB);
 }
 
 static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p)
@@ -223,6 +224,11 @@ static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p
 	why = exempt_outbound(skb, p);
 	if (why)
 		return why;
+	if (is_icmp_error(p)) {
+		why = egress_error(skb, p);
+		if (why)
+			return why == ADIT_TO_INTERNAL ? redirect_inside(skb, p, h) : why;
+	}
 	f = flow_verdict(&p->key);
 	if (!f)
 		return ADIT_DROP_NO_POLICY;

@@ -5,6 +5,7 @@
 #define ADIT_BPF_ICMP_H
 
 #include "checksum.h"
+#include "icmp_error.h"
 #include "nexthop.h"
 #include "parse.h"
 
@@ -37,16 +38,11 @@ struct too_big_v6 {
 /* Never about an ICMP error, a later fragment or to a group (RFC 1122 3.2.2, RFC 4443 2.4 (e)). */
 static __always_inline bool may_be_told(const struct packet *p)
 {
-	__u16 type = p->key.local_port >> 8;
-
-	if (p->fragment == FRAGMENT_LATER)
+	if (p->fragment == FRAGMENT_LATER || is_icmp_error(p))
 		return false;
 	if (p->key.family == 4)
-		return !is_v4_group(&p->key.remote) && p->key.local.d[3] && !is_v4_group(&p->key.local) &&
-		       !(p->key.protocol == IPPROTO_ICMP &&
-			 (type == 3 || type == 4 || type == 5 || type == 11 || type == 12));
-	return !is_v6_group(&p->key.local) && (p->key.local.w[0] | p->key.local.w[1]) &&
-	       !(p->key.protocol == IPPROTO_ICMPV6 && type < 128);
+		return !is_v4_group(&p->key.remote) && p->key.local.d[3] && !is_v4_group(&p->key.local);
+	return !is_v6_group(&p->key.local) && (p->key.local.w[0] | p->key.local.w[1]);
 }
 
 static __always_inline void address_back(struct ethhdr *eth, const struct adit_host *h, __u16 type)

@@ -7,6 +7,7 @@
 #include "envelope.h"
 #include "fib.h"
 #include "icmp.h"
+#include "icmp_error.h"
 #include "mss.h"
 #include "outside.h"
 #include "parse.h"
@@ -96,6 +97,7 @@ static __always_inline __u32 take_internal(struct xdp_md *ctx, struct packet *p,
 {
 	const struct adit_host *h = host_facts();
 	const struct adit_port *port;
+	const struct flow_key *key;
 	struct envelope *e;
 	struct flow *f;
 	__u32 why, ifindex, how = 0;
@@ -109,7 +111,10 @@ static __always_inline __u32 take_internal(struct xdp_md *ctx, struct packet *p,
 	if (why)
 		return why == ADIT_PASS_NOT_IP ? ADIT_DROP_NOT_PROTECTED : why;
 	p->key.kind = FLOW_OUT;
-	f = flow_verdict(&p->key);
+	key = selectors_of(ctx, p, &why);
+	if (!key)
+		return why;
+	f = flow_verdict(key);
 	if (f && f->action == SPD_UNSURE)
 		return ADIT_DROP_RULES_CHANGE;
 	if (!f || f->action != ADIT_PROTECT)

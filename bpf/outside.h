@@ -5,6 +5,7 @@
 
 #include "exempt.h"
 #include "flow.h"
+#include "icmp_error.h"
 #include "parse.h"
 #include "reason.h"
 
@@ -83,6 +84,14 @@ static __always_inline __u32 front_recheck(const struct packet *p)
 	return f->action == ADIT_PROTECT ? ADIT_DROP_FRONT_RECHECK : clear_verdict(f);
 }
 
+/* The same, and what an ICMP error quotes must not have left protected either. */
+static __always_inline __u32 clear_recheck(void *ctx, const struct packet *p, __u32 how)
+{
+	__u32 recheck = front_recheck(p), quoted = is_pass(recheck) ? quote_recheck(ctx, p, how) : 0;
+
+	return quoted ? quoted : recheck;
+}
+
 /* Passes as why when it is for us; on its way through it is clear text like any other. */
 static __always_inline __u32 pass_ours(void *ctx, const struct packet *p, __u32 why, __u32 how)
 {
@@ -101,7 +110,7 @@ static __always_inline __u32 take_fragment(void *ctx, const struct packet *p, __
 
 	if (protocol == IPPROTO_ESP || (protocol == IPPROTO_UDP && (p->fragment == FRAGMENT_LATER || ike)))
 		return pass_ours(ctx, p, ADIT_PASS_FRAGMENT, how);
-	recheck = front_recheck(p);
+	recheck = clear_recheck(ctx, p, how);
 	return is_pass(recheck) ? ADIT_PASS_FRAGMENT : recheck;
 }
 
@@ -276,7 +285,7 @@ static __always_inline __u32 take_outside(struct xdp_md *ctx, struct packet *p, 
 		return take_natt(ctx, p, socket);
 	if (p->key.protocol == IPPROTO_UDP && p->key.local_port == IKE_PORT)
 		return pass_ours(ctx, p, ADIT_PASS_IKE, 0);
-	return front_recheck(p);
+	return clear_recheck(ctx, p, 0);
 }
 
 #endif

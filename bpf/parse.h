@@ -188,11 +188,11 @@ __noinline int walk_frame(struct xdp_md *ctx, struct packet *p, __u32 inbound)
 	return 0;
 }
 
-__noinline int walk_skb(struct __sk_buff *ctx, struct packet *p)
+__noinline int walk_skb(struct __sk_buff *ctx, struct packet *p, __u32 inbound)
 {
 	if (!p)
 		return 0;
-	walk_extensions(ctx, p, PARSE_SKB);
+	walk_extensions(ctx, p, PARSE_SKB | (inbound ? PARSE_INBOUND : 0));
 	return 0;
 }
 
@@ -257,7 +257,7 @@ static __always_inline __u32 parse_v6(void *ctx, void *data, void *end, struct p
 	if (!is_extension(ip->nexthdr))
 		look_l4(p, data, end, how);
 	else if (how & PARSE_SKB)
-		walk_skb(ctx, p);
+		walk_skb(ctx, p, how & PARSE_INBOUND);
 	else
 		walk_frame(ctx, p, how & PARSE_INBOUND);
 	return 0;

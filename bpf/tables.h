@@ -77,6 +77,7 @@ enum limit_kind { LIMIT_UNKNOWN_SPI, LIMIT_TOO_BIG, LIMIT_COUNT };
 TABLE(host, BPF_MAP_TYPE_ARRAY, __u32, struct adit_host, 1);
 TABLE(ports, BPF_MAP_TYPE_HASH, __u32, struct adit_port, LOGICAL_PORTS);
 TABLE(vlan_ports, BPF_MAP_TYPE_HASH, struct adit_vlan_key, __u32, LOGICAL_PORTS);
+TABLE(own_addresses, BPF_MAP_TYPE_HASH, __u32, struct adit_own, ADIT_OWN_MAX);
 TABLE(xsks, BPF_MAP_TYPE_XSKMAP, __u32, __u32, ADIT_PORTS_MAX *ADIT_QUEUES_MAX);
 TABLE(spd_state, BPF_MAP_TYPE_ARRAY, __u32, struct adit_spd_state, 1);
 TABLE(sa_state, BPF_MAP_TYPE_ARRAY, __u32, struct adit_sa_state, 1);

@@ -8,6 +8,7 @@
  *   host            ARRAY[1]              0 -> adit_host                             parent
  *   ports           HASH                  ifindex -> adit_port                       parent
  *   vlan_ports      HASH                  adit_vlan_key -> ifindex of the VLAN device    parent
+ *   own_addresses   HASH                  ifindex -> adit_own                        parent
  *   xsks            XSKMAP                slot * ADIT_QUEUES_MAX + queue -> socket   parent
  *   spd_state       ARRAY[1]              0 -> adit_spd_state                        parent
  *   spd             HASH                  adit_spd_key -> adit_rule                  parent
@@ -22,6 +23,7 @@
  *   sa_stats        ARRAY, mmapable       SA index -> adit_sa_stats                  worker
  *   events          RINGBUF               adit_event                                 bpf, read by ike
  *   flows, nexthops PERCPU_ARRAY          caches                                     bpf
+ *   quoted          PERCPU_ARRAY          room for a packet quoted by an ICMP error      bpf
  *   limits          PERCPU_ARRAY          rate limits                                bpf
  *
  * Addresses are 16 octets in network order, IPv4 as ::ffff:a.b.c.d.  Everything else is host order.
@@ -38,6 +40,7 @@
 #define ADIT_SAS_MAX     1024 /* SA indices are 1 .. ADIT_SAS_MAX-1, one per direction; 0 is no SA */
 #define ADIT_PEERS_MAX   1024
 #define ADIT_TS_MAX      4    /* narrowed selectors a Child SA may have on each side */
+#define ADIT_OWN_MAX     256  /* interfaces whose addresses we know */
 #define ADIT_NO_SLOT     0xffffffffu
 
 /* The largest IP packet that a frame holds, sealed or not: what one 2 KiB chunk has behind its headroom, less Ethernet
@@ -88,6 +91,11 @@ struct adit_port {
 struct adit_vlan_key {
 	__u32 lower_ifindex;
 	__u32 vlan;
+};
+
+/* The addresses that this gateway shows on an interface, one of each family; all zero: none. */
+struct adit_own {
+	struct adit_addr v4, v6;
 };
 
 /* A reader may see this struct half written.  So write set and rules with the old generation first, and then

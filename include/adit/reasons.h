@@ -42,6 +42,9 @@
 	X(DROP_NO_WORKER,      "drop-no-worker",      "protected, but no worker takes it: it is starting or has died") \
 	X(DROP_NO_ROOM,        "drop-no-room",        "no headroom for the envelope")                            \
 	X(DROP_NOT_PROTECTED,  "drop-not-protected",  "on the internal port, but no rule protects it")           \
+	X(DROP_ICMP_CLEAR,     "drop-icmp-clear",     "ICMP error that quotes a protected packet and cannot go into its SA") \
+	X(DROP_ICMP_QUOTE,     "drop-icmp-quote",     "ICMP error that quotes no packet one could read")         \
+	X(DROP_ICMP_FORGED,    "drop-icmp-forged",    "ICMP error in clear about a packet that never went in clear") \
 	/* worker */                                                                                          \
 	X(SEALED,              "sealed",              "encrypted and sent")                                      \
 	X(OPENED_FAST,         "opened-fast",         "decrypted and sent straight out of an inside port")       \
