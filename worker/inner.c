@@ -19,6 +19,8 @@
 #define TCPOPT_END   0
 #define TCPOPT_NOP   1
 #define TCPOPT_MSS   2
+#define QUOTE_OFF    8 /* in an ICMP error */
+#define QUOTE_LEAST  8 /* octets behind the quoted IP header: RFC 792 */
 
 static int parse_ports(struct inner *in)
 {
@@ -47,7 +49,14 @@ static int parse_ports(struct inner *in)
 	return 0;
 }
 
-static int parse_v4(struct inner *in, uint32_t len)
+/* A quote may end anywhere behind its headers; what there is of it counts then, and its sum is of another hop. */
+static int set_len(struct inner *in, uint32_t says, uint32_t there, bool quote)
+{
+	in->len = quote && says > there ? there : says;
+	return in->len > there ? -EBADMSG : 0;
+}
+
+static int parse_v4(struct inner *in, uint32_t len, bool quote)
 {
 	const uint8_t *ip = in->ip;
 	uint32_t ihl, offset;
@@ -55,10 +64,9 @@ static int parse_v4(struct inner *in, uint32_t len)
 	if (len < IPV4_MIN)
 		return -EBADMSG;
 	ihl = (ip[0] & 15) * 4u;
-	in->len = get16(ip + 2);
-	if (ihl < IPV4_MIN || in->len < ihl || in->len > len)
+	if (set_len(in, get16(ip + 2), len, quote) || ihl < IPV4_MIN || in->len < ihl)
 		return -EBADMSG;
-	if (sum_fold(ihl == IPV4_MIN ? sum_words(ip, IPV4_MIN / 4) : sum_octets(ip, ihl, 0)) != 0xffff)
+	if (!quote && sum_fold(ihl == IPV4_MIN ? sum_words(ip, IPV4_MIN / 4) : sum_octets(ip, ihl, 0)) != 0xffff)
 		return -EBADMSG;
 
 	offset = get16(ip + 6);
@@ -83,7 +91,7 @@ static uint32_t extension_len(uint8_t kind, uint8_t units)
 	return kind == IPPROTO_AH ? (units + 2) * 4u : (units + 1) * 8u;
 }
 
-static int parse_v6(struct inner *in, uint32_t len)
+static int parse_v6(struct inner *in, uint32_t len, bool quote)
 {
 	const uint8_t *ip = in->ip;
 	uint32_t off = IPV6_LEN, n;
@@ -92,8 +100,7 @@ static int parse_v6(struct inner *in, uint32_t len)
 
 	if (len < IPV6_LEN)
 		return -EBADMSG;
-	in->len = IPV6_LEN + (uint32_t)get16(ip + 4);
-	if (in->len > len)
+	if (set_len(in, IPV6_LEN + (uint32_t)get16(ip + 4), len, quote))
 		return -EBADMSG;
 
 	in->family = 6;
@@ -118,19 +125,48 @@ static int parse_v6(struct inner *in, uint32_t len)
 }
 
 /* Straight into ret: a copy of small fields just written would wait for every one of them. */
-int inner_parse(uint8_t *ip, uint32_t len, struct inner *ret)
+static inline int parse(uint8_t *ip, uint32_t len, bool quote, struct inner *ret)
 {
 	*ret = (struct inner){.ip = ip};
 	if (len == 0)
 		return -EBADMSG;
 	switch (ip[0] >> 4) {
 	case 4:
-		return parse_v4(ret, len);
+		return parse_v4(ret, len, quote);
 	case 6:
-		return parse_v6(ret, len);
+		return parse_v6(ret, len, quote);
 	default:
 		return -EBADMSG;
 	}
+}
+
+int inner_parse(uint8_t *ip, uint32_t len, struct inner *ret)
+{
+	return parse(ip, len, false, ret);
+}
+
+/* RFC 792 and RFC 4443; a redirect quotes like the rest, in IPv4. */
+static bool is_error(const struct inner *in)
+{
+	uint8_t type = (uint8_t)(in->src_port >> 8);
+
+	if (!in->has_ports)
+		return false;
+	if (in->family == 6)
+		return in->protocol == IPPROTO_ICMPV6 && type < 128;
+	return in->protocol == IPPROTO_ICMP &&
+	       (type == 3 || type == 4 || type == 5 || type == 11 || type == 12);
+}
+
+int inner_quote(const struct inner *in, struct inner *ret)
+{
+	uint32_t off = in->l4_off + QUOTE_OFF, whole;
+
+	if (!is_error(in) || in->len <= off || in->ip[off] >> 4 != in->family ||
+	    parse(in->ip + off, in->len - off, true, ret))
+		return -EBADMSG;
+	whole = ret->family == 4 ? get16(ret->ip + 2) : IPV6_LEN + (uint32_t)get16(ret->ip + 4);
+	return ret->len < whole && ret->len < (uint32_t)ret->l4_off + QUOTE_LEAST ? -EBADMSG : 0;
 }
 
 static struct adit_addr address(const struct inner *in, uint32_t v4_off, uint32_t v6_off)

@@ -22,6 +22,9 @@ struct inner {
 /* -EBADMSG: headers that do not fit into len, a wrong version, a wrong IPv4 header checksum.  Then ret says
  * nothing. */
 int inner_parse(uint8_t *ip, uint32_t len, struct inner *ret);
+/* The packet that an ICMP error is about, as much of it as is there: headers and eight octets at the least, else, and when
+ * in is no such error, -EBADMSG. */
+int inner_quote(const struct inner *in, struct inner *ret);
 struct adit_addr inner_src(const struct inner *in);
 struct adit_addr inner_dst(const struct inner *in);
 /* Without the call that memcmp is. */

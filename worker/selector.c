@@ -70,12 +70,31 @@ static bool any(const struct side *sides, uint32_t n, const struct inner *in, ad
 	return false;
 }
 
+static address_number source(const struct inner *in)
+{
+	return in->family == 4 ? v4_number(in->ip + 12) : number(in->ip + 8);
+}
+
+static address_number destination(const struct inner *in)
+{
+	return in->family == 4 ? v4_number(in->ip + 16) : number(in->ip + 24);
+}
+
+/* Any router on the way may have made the error; what it is about must be a packet that we could have sent by this pair of
+ * SAs, and the sender of that is who gets it. */
+static bool admits_quote(const struct selectors *s, const struct inner *in)
+{
+	struct inner quote;
+
+	return !inner_quote(in, &quote) && source(&quote) == destination(in) &&
+	       any(s->local, s->locals, &quote, source(&quote), quote.src_port) &&
+	       any(s->remote, s->remotes, &quote, destination(&quote), quote.dst_port);
+}
+
 bool selectors_admit(const struct selectors *s, const struct inner *in)
 {
-	bool v4 = in->family == 4;
-	address_number src = v4 ? v4_number(in->ip + 12) : number(in->ip + 8);
-	address_number dst = v4 ? v4_number(in->ip + 16) : number(in->ip + 24);
-
-	return any(s->remote, s->remotes, in, src, in->src_port) &&
-	       any(s->local, s->locals, in, dst, in->dst_port);
+	if (any(s->remote, s->remotes, in, source(in), in->src_port) &&
+	    any(s->local, s->locals, in, destination(in), in->dst_port))
+		return true;
+	return admits_quote(s, in);
 }

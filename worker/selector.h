@@ -25,7 +25,8 @@ struct selectors {
 int selectors_set(struct selectors *s, const struct adit_msg_sa_add *sa);
 
 /* Inbound: source against the remote side, destination against the local one.  A later fragment has no ports
- * and is judged by the rest.  Without selectors nothing is admitted. */
+ * and is judged by the rest.  An ICMP error outside of them comes in for what it quotes (RFC 4301 6.2).  Without
+ * selectors nothing is admitted. */
 bool selectors_admit(const struct selectors *s, const struct inner *in);
 
 #endif

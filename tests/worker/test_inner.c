@@ -526,9 +526,215 @@ static void families(void **state)
 	assert_false(selectors_admit(&s, &in4));
 }
 
+/* ---- ICMP errors --------------------------------------------------------------------------- */
+
+/* The quote: from our side (10.1.2.2, fd00:1:2::2) to the other, n octets of it. */
+static uint32_t quote_of(uint8_t *q, int family, uint8_t protocol, uint32_t n)
+{
+	uint8_t address[16];
+
+	if (family == 4) {
+		packet_v4(q, protocol, 200);
+		memcpy(address, q + 12, 4);
+		memcpy(q + 12, q + 16, 4);
+		memcpy(q + 16, address, 4);
+	} else {
+		packet_v6(q, protocol, 200);
+		memcpy(address, q + 8, 16);
+		memcpy(q + 8, q + 24, 16);
+		memcpy(q + 24, address, 16);
+	}
+	return n;
+}
+
+/* An error to our side by a router over there that no selector knows. */
+static uint32_t error_by_router(uint8_t *ip, int family, uint8_t type, const uint8_t *q, uint32_t n)
+{
+	uint32_t header = family == 4 ? 20 : 40, len = header + 8 + n;
+
+	if (family == 4) {
+		packet_v4(ip, 1, len);
+		memcpy(ip + 12, "\xac\x10\0\1", 4);
+		sum_header(ip);
+	} else {
+		packet_v6(ip, 58, len);
+		memcpy(ip + 8, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+	}
+	memset(ip + header, 0, 8);
+	ip[header] = type;
+	memcpy(ip + header + 8, q, n);
+	return len;
+}
+
+static struct selectors both_lans(uint8_t protocol, uint16_t local_port, uint16_t remote_port)
+{
+	struct adit_msg_sa_add m = {.locals = 2, .remotes = 2};
+	struct selectors s;
+	int i;
+
+	m.remote_ts[0] = side_v4("10.1.1.0", "10.1.1.255", protocol, 0, 65535);
+	m.remote_ts[1] = side_v6("fd00:1:1::", "fd00:1:1::ff");
+	m.local_ts[0] = side_v4("10.1.2.0", "10.1.2.255", protocol, 0, 65535);
+	m.local_ts[1] = side_v6("fd00:1:2::", "fd00:1:2::ff");
+	for (i = 0; i < 2; i++) {
+		m.remote_ts[i].protocol = m.local_ts[i].protocol = protocol;
+		if (remote_port)
+			m.remote_ts[i].port_min = m.remote_ts[i].port_max = remote_port;
+		if (local_port)
+			m.local_ts[i].port_min = m.local_ts[i].port_max = local_port;
+	}
+	assert_int_equal(selectors_set(&s, &m), 0);
+	return s;
+}
+
+static bool admitted(const struct selectors *s, uint8_t *ip, uint32_t len)
+{
+	/* exactly as long as it is, for the sanitizer */
+	uint8_t *copy = malloc(len);
+	struct inner in;
+	bool yes;
+
+	assert_non_null(copy);
+	memcpy(copy, ip, len);
+	assert_int_equal(inner_parse(copy, len, &in), 0);
+	yes = selectors_admit(s, &in);
+	free(copy);
+	return yes;
+}
+
+/* RFC 4301 6.2: an error from outside the selectors comes in when what it quotes, turned round, lies inside. */
+static void errors_come_in_for_their_quote(void **state)
+{
+	static const struct {
+		int family;
+		uint8_t type;
+		bool admitted;
+	} t[] = {
+		{4, 3, true},	 {4, 4, true},	 {4, 5, true},	 {4, 11, true},	 {4, 12, true},	 {4, 0, false},
+		{4, 8, false},	 {4, 13, false}, {6, 1, true},	 {6, 2, true},	 {6, 3, true},	 {6, 4, true},
+		{6, 127, true},	 {6, 128, false}, {6, 129, false}, {6, 134, false}, {6, 137, false},
+	};
+	struct selectors s = both_lans(0, 0, 0), tcp = both_lans(6, 0, 0);
+	uint8_t ip[512], q[256];
+	uint32_t len, n;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		n = quote_of(q, t[i].family, 6, 64);
+		len = error_by_router(ip, t[i].family, t[i].type, q, n);
+		assert_int_equal(admitted(&s, ip, len), t[i].admitted);
+		/* the SA is for TCP alone, and so is the error: also from within the LAN */
+		assert_int_equal(admitted(&tcp, ip, len), t[i].admitted);
+		n = quote_of(q, t[i].family, 17, 64);
+		len = error_by_router(ip, t[i].family, t[i].type, q, n);
+		assert_false(admitted(&tcp, ip, len));
+	}
+}
+
+/* octets: written over the quote at off. */
+static void errors_about_something_else(void **state)
+{
+	static const struct {
+		int family;
+		uint32_t off;
+		const char *octets;
+		bool admitted;
+	} t[] = {
+		{4, 0,  "45",	      true },
+		{4, 12, "0a010203",   false}, /* 10.1.2.3 sent it, but 10.1.2.2 is told */
+		{4, 12, "0a010102",   false}, /* as it came from there */
+		{4, 16, "0a010104",   true },
+		{4, 16, "0a010304",   false}, /* to somewhere outside of the SA */
+		{4, 0,  "65",	      false}, /* another version */
+		{4, 0,  "44",	      false}, /* header too short */
+		{4, 0,  "4f",	      true }, /* with 40 octets of options: ports behind them */
+		{4, 2,  "0010",	      false}, /* total length shorter than the header */
+		{4, 2,  "ffff",	      true }, /* longer than the quote: they all are */
+		{4, 6,  "00b9",	      true }, /* a later fragment */
+		{4, 10, "dead",	      true }, /* checksum of another hop limit */
+		{6, 0,  "45",	      false},
+		{6, 8,  "fd0000010002000000000000000000ff", false},
+		{6, 24, "fd000001000100000000000000000001", true },
+		{6, 24, "fd000001000300000000000000000001", false},
+		{6, 4,  "ffff",	      true },
+		{6, 6,  "2c",	      true }, /* fragment header, made of the UDP one: not the first */
+		{6, 6,  "00",	      false}, /* hop-by-hop options that end nowhere */
+	};
+	struct selectors s = both_lans(0, 0, 0);
+	uint8_t ip[512], q[256];
+	uint32_t len, n;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		n = quote_of(q, t[i].family, 17, 100);
+		if (t[i].family == 6)
+			q[41] = 0xff; /* the length, should that header be options */
+		unhex(t[i].octets, q + t[i].off);
+		len = error_by_router(ip, t[i].family, t[i].family == 4 ? 3 : 1, q, n);
+		if (admitted(&s, ip, len) != t[i].admitted)
+			fail_msg("row %zu", i);
+	}
+}
+
+/* Header and eight octets at the least; behind them the quote may end where it likes. */
+static void cut_quotes(void **state)
+{
+	struct selectors s = both_lans(17, 4660, 0);
+	uint8_t ip[512], q[256], ports[4];
+	uint32_t header, n, len;
+	int family;
+
+	(void)state;
+	for (family = 4; family <= 6; family += 2) {
+		header = family == 4 ? 20 : 40;
+		quote_of(q, family, 17, 200);
+		memcpy(ports, q + header, 4);
+		for (n = 0; n <= 200; n++) {
+			len = error_by_router(ip, family, family == 4 ? 3 : 1, q, n);
+			assert_int_equal(admitted(&s, ip, len), n >= header + 8);
+		}
+		/* its own ports and not those of the way back */
+		memcpy(q + header, ports + 2, 2);
+		memcpy(q + header + 2, ports, 2);
+		len = error_by_router(ip, family, family == 4 ? 3 : 1, q, 100);
+		assert_false(admitted(&s, ip, len));
+	}
+	/* a packet that was no longer than that */
+	quote_of(q, 4, 17, 0);
+	put16(q + 2, 24);
+	len = error_by_router(ip, 4, 3, q, 24);
+	assert_true(admitted(&s, ip, len));
+	len = error_by_router(ip, 4, 3, q, 23);
+	assert_false(admitted(&s, ip, len));
+}
+
+/* Noise in the place of the quote: nothing is read that is not there. */
+static void noise_as_quote(void **state)
+{
+	struct selectors s = both_lans(0, 0, 0);
+	uint8_t ip[512], q[256];
+	uint32_t i, j, n;
+	int family;
+
+	(void)state;
+	for (i = 0; i < 20000; i++) {
+		family = i & 1 ? 4 : 6;
+		n = quote_of(q, family, 17, rnd_below(120));
+		for (j = 0; j < 6; j++)
+			q[rnd_below(80)] = (uint8_t)rnd();
+		admitted(&s, ip, error_by_router(ip, family, family == 4 ? 3 : 1, q, n));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(errors_come_in_for_their_quote),
+		cmocka_unit_test(errors_about_something_else),
+		cmocka_unit_test(cut_quotes),
+		cmocka_unit_test(noise_as_quote),
 		cmocka_unit_test(ecn),
 		cmocka_unit_test(checksums),
 		cmocka_unit_test(checksums_left_alone),
