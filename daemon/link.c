@@ -174,6 +174,55 @@ int link_get_index(unsigned ifindex, struct link *ret)
 	return get(nlh, ret);
 }
 
+struct address_visit {
+	void (*take)(void *self, unsigned ifindex, const struct addr *address);
+	void *self;
+};
+
+static int read_address(const struct nlmsghdr *nlh, void *self)
+{
+	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *a, *address = NULL, *local = NULL;
+	const struct address_visit *visit = self;
+	uint32_t flags = ifa->ifa_flags;
+	struct addr found;
+
+	if (nlh->nlmsg_type != RTM_NEWADDR || ifa->ifa_scope != RT_SCOPE_UNIVERSE)
+		return MNL_CB_OK;
+	mnl_attr_for_each(a, nlh, sizeof(*ifa))
+	{
+		if (mnl_attr_get_type(a) == IFA_ADDRESS)
+			address = a;
+		if (mnl_attr_get_type(a) == IFA_LOCAL) /* point to point: IFA_ADDRESS is the other end's */
+			local = a;
+		if (mnl_attr_get_type(a) == IFA_FLAGS)
+			flags = mnl_attr_get_u32(a);
+	}
+	address = local ? local : address;
+	if (!address || flags & (IFA_F_SECONDARY | IFA_F_DEPRECATED | IFA_F_TENTATIVE | IFA_F_DADFAILED))
+		return MNL_CB_OK;
+	if (mnl_attr_get_payload_len(address) == 4)
+		found = addr_from_v4(mnl_attr_get_payload(address));
+	else if (mnl_attr_get_payload_len(address) == 16)
+		found = addr_from_v6(mnl_attr_get_payload(address));
+	else
+		return MNL_CB_OK;
+	visit->take(visit->self, ifa->ifa_index, &found);
+	return MNL_CB_OK;
+}
+
+int link_each_address(void (*take)(void *self, unsigned ifindex, const struct addr *address), void *self)
+{
+	struct address_visit visit = {take, self};
+	char buf[512];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = RTM_GETADDR;
+	nlh->nlmsg_flags = NLM_F_DUMP;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifaddrmsg));
+	return ask(nlh, read_address, &visit);
+}
+
 static int delete_link(const char *name)
 {
 	char buf[512];
@@ -321,7 +370,7 @@ int link_listen(int protocol, unsigned groups)
 
 int link_watch(void)
 {
-	return link_listen(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_TC);
+	return link_listen(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_TC | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
 }
 
 bool link_is_gone(const struct link_news *news, unsigned ifindex)

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "addr.h"
+
 struct link {
 	char name[IFNAMSIZ];
 	unsigned ifindex;
@@ -23,6 +25,9 @@ struct link {
 /* 0, -ENODEV or another -errno. */
 int link_get(const char *name, struct link *ret);
 int link_get_index(unsigned ifindex, struct link *ret);
+
+/* Every address that the world may see on an interface now: global, no secondary or temporary one. */
+int link_each_address(void (*take)(void *self, unsigned ifindex, const struct addr *address), void *self);
 
 /* A veth pair, both ends up, without IPv6 chatter.  A pair of that name with that alias is an earlier one of
  * ours and is replaced; anything else of that name stays: -EEXIST. */
@@ -48,7 +53,7 @@ struct link_news {
 };
 bool link_is_gone(const struct link_news *news, unsigned ifindex);
 
-/* A socket that becomes readable when a device, or what hangs on it at TC, changes; link_drain empties it and adds to
+/* A socket that becomes readable when a device, its addresses or what hangs on it at TC changes; link_drain empties it and adds to
  * news, which may be NULL. */
 int link_watch(void);
 void link_drain(int fd, struct link_news *news);

@@ -8,6 +8,7 @@
 
 #include "log.h"
 #include "netfilter.h"
+#include "own_addresses.h"
 
 static void decide_fast_path(struct port *p, int looks, const char *looks_why)
 {
@@ -146,5 +147,8 @@ int host_publish(struct host *h)
 		err = write_internal(h);
 	tell_worker(h);
 	host_tell_readers(h);
+	/* Without them an ICMP error has the address that its quote was sent to. */
+	if (own_addresses_publish(programs_map_fd(h->programs, "own_addresses")))
+		log_debug("addresses of this host could not be read; at the next change again");
 	return err;
 }
