@@ -229,6 +229,10 @@ static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p
 		if (why)
 			return why == ADIT_TO_INTERNAL ? redirect_inside(skb, p, h) : why;
 	}
+	if (is_neighbour_discovery(p))
+		return ADIT_PASS_CLEAR;
+	if (p->key.family == 6 && (is_v6_group(&p->key.remote) || is_v6_link_local(&p->key.remote)))
+		return ADIT_PASS_CLEAR;
 	f = flow_verdict(&p->key);
 	if (!f)
 		return ADIT_DROP_NO_POLICY;

@@ -178,12 +178,15 @@ static __always_inline __u32 error_leaves(void *ctx, const struct packet *p, __u
 	/* Told to anybody but the sender of the packet, the SA's other end would not let it in. */
 	if (action == ADIT_PROTECT && address_equal(&q->key.remote.addr, &p->key.remote))
 		return ADIT_TO_INTERNAL;
-	if (action != ADIT_PROTECT && action != SPD_UNSURE) {
-		exchange_ends(&q->key);
-		action = action_for(&q->key);
-	}
 	if (protects)
 		return 0;
+	if (action != ADIT_PROTECT && action != SPD_UNSURE) {
+		exchange_ends(&q->key);
+		/* Back to a sender who is on this side: a gateway with one interface, where that came in clear. */
+		if (address_equal(&q->key.local.addr, &p->key.remote))
+			return 0;
+		action = action_for(&q->key);
+	}
 	if (action == SPD_UNSURE)
 		return ADIT_DROP_RULES_CHANGE;
 	return action == ADIT_PROTECT ? ADIT_DROP_ICMP_CLEAR : 0;
@@ -322,12 +325,23 @@ __noinline int give_source(struct __sk_buff *skb, const struct packet *p, const 
 	return ADIT_DROP_ICMP_CLEAR;
 }
 
+/* Came in clear by a policy interface: what a stranger quotes opens no tunnel to him. */
+static __always_inline bool is_from_outside(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ingress_ifindex;
+	const struct adit_port *port = bpf_map_lookup_elem(&ports, &ifindex);
+
+	return port && port->policy;
+}
+
 /* For adit_egress: as error_leaves, and fit to be sent. */
 static __always_inline __u32 egress_error(struct __sk_buff *skb, const struct packet *p)
 {
 	const struct packet *q = quoted_packet();
 	__u32 why = skb_error_leaves(skb, p), bad;
 
+	if (why == ADIT_TO_INTERNAL && is_from_outside(skb))
+		return ADIT_DROP_ICMP_FORGED;
 	if (why != ADIT_TO_INTERNAL || !q || !made_here(skb, p))
 		return why;
 	bad = give_source(skb, p, &q->key);
@@ -359,7 +373,8 @@ static __always_inline __u32 error_arrives(void *ctx, const struct packet *p, __
 	if (is_outer(&q->key))
 		return 0;
 	action = action_for(&q->key);
-	if (action != ADIT_PROTECT && action != SPD_UNSURE) {
+	/* Back to a sender on the other side it is in transit, and meets adit_egress. */
+	if (action != ADIT_PROTECT && action != SPD_UNSURE && !address_equal(&q->key.local.addr, &p->key.local)) {
 		exchange_ends(&q->key);
 		action = action_for(&q->key);
 	}

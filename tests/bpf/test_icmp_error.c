@@ -64,6 +64,14 @@ static void error(struct frame *f, const char *src, const char *dst, uint8_t typ
 	error_of(f, src, dst, type, code, q, q->len - q->l3);
 }
 
+static void arrive(struct frame *f, const char *src, const char *dst, uint8_t type, uint8_t code,
+		   const struct frame *q, size_t octets)
+{
+	error_of(f, src, dst, type, code, q, octets);
+	memcpy(f->b, bed.wan_mac, 6);
+	memcpy(f->b + 6, bed.gateway_mac, 6);
+}
+
 /* About a datagram from the far side to somewhere in our LAN. */
 static void about(struct frame *f, const struct family *v, const char *src, const char *dst)
 {
@@ -375,6 +383,10 @@ static void what_goes_nowhere(void **state)
 	size_t header;
 
 	bed_needed(state);
+	/* nor does an exemption for link-local destinations let a quote out */
+	quote_udp(&q, FAR6, LAN6, 1000, 53);
+	error(&f, OUR6, "fe80::9", 1, 1, &q);
+	expect_egress(&f, 0, TC_ACT_SHOT, ADIT_DROP_ICMP_CLEAR);
 	each_family(v) {
 		header = v->icmp == ICMPV6 ? 40 : 20;
 		/* about a packet that leaves protected, and to somebody who did not send it */
@@ -424,6 +436,33 @@ static void what_is_nobodys_secret(void **state)
 	quote_udp(&q, "10.1.2.77", LAN4, 1000, 53); /* a deny rule lets this flow pass in clear */
 	error(&f, OUR4, "10.1.2.77", 3, 1, &q);
 	expect_egress(&f, 0, TC_PASS, ADIT_PASS_CLEAR);
+}
+
+/* A gateway with one interface: hosts of the protected side are on the policy interface's wire, in clear. */
+static void a_gateway_with_one_interface(void **state)
+{
+	const struct family *v;
+	struct frame f, q;
+
+	bed_needed(state);
+	each_family(v) {
+		/* their own packets, which did not fit or went nowhere, are told to them */
+		quote_udp(&q, v->lan, v->far, 1000, 53);
+		error(&f, v->our, v->lan, v->unreachable, 1, &q);
+		expect_egress(&f, 0, TC_PASS, ADIT_PASS_CLEAR);
+		expect_egress(&f, bed.adit0, TC_PASS, ADIT_PASS_CLEAR);
+		/* what they have to say of the far side's comes in, and is protected by their address alone */
+		quote_udp(&q, v->far, v->lan, 1000, 53);
+		arrive(&f, v->lan, v->far, v->unreachable, 3, &q, q.len - q.l3);
+		expect_arrival(&f, ADIT_PASS_CLEAR);
+		error(&f, v->lan, v->far, v->unreachable, 3, &q);
+		expect_taken(&f, bed.wan, v->lan);
+		/* a stranger's comes in for the same reason, and does not get into the SA for its quote */
+		arrive(&f, v->world, v->far, v->unreachable, 3, &q, q.len - q.l3);
+		expect_arrival(&f, ADIT_PASS_CLEAR);
+		error(&f, v->world, v->far, v->unreachable, 3, &q);
+		expect_egress(&f, bed.wan, TC_ACT_SHOT, ADIT_DROP_ICMP_FORGED);
+	}
 }
 
 static void unmatched_drop_comes_after_the_quote(void **state)
@@ -516,14 +555,6 @@ static void too_large_is_not_answered(void **state)
 
 /* ---- arriving in clear --------------------------------------------------------------------- */
 
-static void arrive(struct frame *f, const char *src, const char *dst, uint8_t type, uint8_t code,
-		   const struct frame *q, size_t octets)
-{
-	error_of(f, src, dst, type, code, q, octets);
-	memcpy(f->b, bed.wan_mac, 6);
-	memcpy(f->b + 6, bed.gateway_mac, 6);
-}
-
 static void forged_ones(void **state)
 {
 	const struct family *v;
@@ -615,6 +646,7 @@ int main(void)
 		cmocka_unit_test_setup(quotes_of_every_shape, fixture),
 		cmocka_unit_test_setup(what_goes_nowhere, fixture),
 		cmocka_unit_test_setup(what_is_nobodys_secret, fixture),
+		cmocka_unit_test_setup(a_gateway_with_one_interface, fixture),
 		cmocka_unit_test_setup(unmatched_drop_comes_after_the_quote, fixture),
 		cmocka_unit_test_setup(the_far_end_finds_that_sa, fixture),
 		cmocka_unit_test_setup(narrowed_by_the_quote, fixture),

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from confs import adit_conf, files, swanctl_conf
-from netlab import HOST, HOST6, LAN, LAN6, PYTHON, WAN, wait_for
+from netlab import HOST, HOST6, LAN, LAN6, PYTHON, WAN, WAN6, wait_for
 
 HOSTS = {4: HOST, 6: HOST6}
 LANS = {4: LAN, 6: LAN6}
@@ -18,6 +18,11 @@ SMALL = 1300  # octets that the far LAN's link takes
 
 EXCEEDED = "Time to live exceeded|Time exceeded: Hop limit"
 UNREACHABLE = "Destination Host Unreachable|Destination unreachable: (Address unreachable|No route)"
+
+
+def outside_source(lab):
+    """The kernel's own choice for IPv4: errors have the address of the policy interface."""
+    lab.run("gwA", "ip", "-6", "route", "replace", "default", "via", "2001:db8:a::254", "src", WAN6["A"])
 
 
 def both(aditd, family, **conf):
@@ -94,6 +99,7 @@ def send(lab, kind, to, port):
 @pytest.mark.parametrize("family", [4, 6])
 def test_the_far_gateway_and_its_lan_tell_the_sender(lab, aditd, capture, family, fast_path):
     strange_router(lab)
+    outside_source(lab)
     gateways = both(aditd, family, inside=f"fast-path {fast_path}")
     assert lab.ping("hostB", HOSTS[family]["A"], 3, 56, 5) == 3
     wires = [capture("inet", "a0"), capture("inet", "b0")]
@@ -111,6 +117,7 @@ def test_the_far_gateway_and_its_lan_tell_the_sender(lab, aditd, capture, family
 @pytest.mark.parametrize("family", [4, 6])
 def test_path_mtu_of_the_far_lan(lab, aditd, capture, family, fast_path):
     small_far_lan(lab)
+    outside_source(lab)
     both(aditd, family, inside=f"fast-path {fast_path}")
     assert lab.ping("hostB", HOSTS[family]["A"], 3, 56, 5) == 3
     wires = [capture("inet", "a0"), capture("inet", "b0")]
@@ -127,6 +134,7 @@ def test_path_mtu_of_the_far_lan(lab, aditd, capture, family, fast_path):
 
 @pytest.mark.parametrize("family", [4, 6])
 def test_errors_about_a_rule_for_tcp_alone(lab, aditd, capture, family):
+    outside_source(lab)
     other = {"A": "B", "B": "A"}
     gateways = [aditd(f"gw{side}", adit_conf(side, inner=family, acl=f"5 permit tcp {LANS[family][side]} -> "
                                              f"{LANS[family][other[side]]}"), files()) for side in "BA"]
