@@ -79,6 +79,27 @@ static void rechecks(void **state)
 	expect(&f, TC_PASS, ADIT_PASS_FRAGMENT);
 }
 
+/* Behind extension headers the ports are those of the same sides. */
+static void ports_behind_extension_headers(void **state)
+{
+	static const uint8_t options[] = {IPPROTO_UDP, 0, 1, 4, 0, 0, 0, 0};
+	struct adit_rule rule = rule_of(1, ADIT_PROTECT, "2001:db8:11::/64", "2001:db8:22::/64", IPPROTO_UDP);
+	struct frame f;
+
+	bed_needed(state);
+	rule.local_port_min = rule.local_port_max = 53;
+	bed_rules(&rule, 1);
+	frame_eth(&f, bed.wan_mac, bed.gateway_mac);
+	frame_ip(&f, FAR6, LAN6, IPPROTO_DSTOPTS);
+	frame_octets(&f, options, sizeof(options));
+	frame_udp(&f, 1000, 53);
+	frame_finish(&f);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_FRONT_RECHECK);
+	put16(f.b + f.len - 8, 53);
+	put16(f.b + f.len - 6, 1000);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
+}
+
 static void natt(struct frame *f, const char *src, const char *dst, const void *payload, size_t len)
 {
 	frame_eth(f, bed.wan_mac, bed.gateway_mac);
@@ -163,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(rechecks, fixture),
+		cmocka_unit_test_setup(ports_behind_extension_headers, fixture),
 		cmocka_unit_test_setup(leaves_esp_to_the_sockets, fixture),
 		cmocka_unit_test_setup(rechecks_tun, fixture),
 	};

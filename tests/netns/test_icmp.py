@@ -147,6 +147,19 @@ def test_errors_about_a_rule_for_tcp_alone(lab, aditd, capture, family):
         assert not drops(gateway)
 
 
+@pytest.mark.parametrize("family", [4, 6])
+def test_the_source_follows_the_address(lab, aditd, family):
+    outside_source(lab)
+    a = both(aditd, family)[1]
+    assert lab.ping("hostB", HOSTS[family]["A"], 3, 56, 5) == 3
+    told(lab, HOSTS[family]["A"], EXCEEDED, GATEWAY[family], "-t", 2)
+    length, other = {4: (24, "10.1.1.77"), 6: (64, "fd00:1:1::77")}[family]
+    lab.run("gwA", "ip", "addr", "del", f"{GATEWAY[family]}/{length}", "dev", "lan0")
+    lab.run("gwA", "ip", "addr", "add", f"{other}/{length}", "dev", "lan0", *(["nodad"] if family == 6 else []))
+    told(lab, HOSTS[family]["A"], EXCEEDED, other, "-t", 2)
+    assert not drops(a)
+
+
 def test_without_an_sa_the_error_waits_for_one(lab, aditd, adit, capture):
     """The far side's packet came, and then its SA went: the answer makes a new one."""
     _, a = both(aditd, 4)
