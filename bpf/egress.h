@@ -202,10 +202,31 @@ static __always_inline __u32 take_ingress(struct __sk_buff *skb, struct packet *
 	return clear_recheck(skb, p, PARSE_SKB);
 }
 
+/* What was decrypted and finds no way into the LAN (its link is down, its address gone) follows the default route, out of
+ * the policy interface: a packet of a protected flow, the wrong way round.  As clear text it could not have come in.
+ * The reason to drop it, or 0. */
+__noinline int turns_back(const struct flow_key *key)
+{
+	struct flow_key back;
+	const struct flow *f;
+
+	if (!key)
+		return ADIT_DROP_NO_POLICY;
+	back = *key;
+	back.kind = FLOW_IN;
+	exchange_ends(&back);
+	f = flow_verdict(&back);
+	if (!f)
+		return ADIT_DROP_NO_POLICY;
+	return f->action == ADIT_PROTECT ? ADIT_DROP_TURNED_BACK
+	       : f->action == SPD_UNSURE ? ADIT_DROP_RULES_CHANGE
+					 : 0;
+}
+
 static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p)
 {
 	const struct adit_host *h = host_facts();
-	__u32 ifindex = skb->ifindex, why;
+	__u32 ifindex = skb->ifindex, why, back;
 	const struct adit_port *port = bpf_map_lookup_elem(&ports, &ifindex);
 	const struct flow *f;
 
@@ -221,25 +242,24 @@ static __always_inline __u32 take_egress(struct __sk_buff *skb, struct packet *p
 		return ADIT_PASS_IKE;
 	if (is_our_esp(skb, p, h))
 		return ADIT_PASS_OWN_ESP;
-	why = exempt_outbound(skb, p);
-	if (why)
-		return why;
+	/* Before the exemptions: a quote may not go to a neighbour either. */
 	if (is_icmp_error(p)) {
 		why = egress_error(skb, p);
 		if (why)
 			return why == ADIT_TO_INTERNAL ? redirect_inside(skb, p, h) : why;
 	}
-	if (is_neighbour_discovery(p))
-		return ADIT_PASS_CLEAR;
-	if (p->key.family == 6 && (is_v6_group(&p->key.remote) || is_v6_link_local(&p->key.remote)))
-		return ADIT_PASS_CLEAR;
+	why = exempt_outbound(skb, p);
+	if (why)
+		return why;
 	f = flow_verdict(&p->key);
 	if (!f)
 		return ADIT_DROP_NO_POLICY;
 	if (f->action == ADIT_PROTECT)
 		return redirect_inside(skb, p, h);
 	count_hit(f->rule, skb->len - p->l3);
-	return clear_verdict(f);
+	why = clear_verdict(f);
+	back = is_pass(why) ? turns_back(&p->key) : 0;
+	return back ? back : why;
 }
 
 #endif

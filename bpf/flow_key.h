@@ -39,6 +39,18 @@ struct flow_key {
 #define FLOW_KEY_WORDS (sizeof(struct flow_key) / 8)
 _Static_assert(sizeof(struct flow_key) == 48, "compared and hashed as six words");
 
+/* As seen from the other side. */
+static __always_inline void exchange_ends(struct flow_key *k)
+{
+	union address local = k->local;
+	__u16 port = k->local_port;
+
+	k->local = k->remote;
+	k->remote = local;
+	k->local_port = k->remote_port;
+	k->remote_port = port;
+}
+
 static __always_inline void address_from_v4(union address *a, __be32 v4)
 {
 	a->w[0] = 0;

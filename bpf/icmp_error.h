@@ -99,7 +99,8 @@ static __always_inline bool quote_v6(void *ctx, struct packet *q, __u32 there, _
 }
 
 /* What cannot be seen of the quoted packet is OPAQUE, as in any other.  end: of the error in the frame. */
-static __always_inline bool read_quote(void *ctx, const struct packet *p, struct packet *q, __u32 end, __u32 how)
+static __always_inline bool read_quote(void *ctx, const struct packet *p, struct packet *q, __u32 end,
+				       __u32 how)
 {
 	__builtin_memset(q, 0, sizeof(*q));
 	q->l3 = p->l4 + QUOTE_OFF;
@@ -128,17 +129,6 @@ static __always_inline bool quote(void *ctx, const struct packet *p, struct pack
 			       : frame_quote(ctx, p, q, how & PARSE_INBOUND);
 }
 
-static __always_inline void exchange_ends(struct flow_key *k)
-{
-	union address local = k->local;
-	__u16 port = k->local_port;
-
-	k->local = k->remote;
-	k->remote = local;
-	k->local_port = k->remote_port;
-	k->remote_port = port;
-}
-
 /* enum adit_action or SPD_UNSURE. */
 static __always_inline __u32 action_for(const struct flow_key *key)
 {
@@ -157,7 +147,8 @@ static __always_inline bool own_selectors_decide(const struct flow_key *key, boo
 	*protects = f && f->action == ADIT_PROTECT;
 	if (*protects)
 		return !f->narrowed;
-	return !f || (f->action != ADIT_BYPASS && f->action != ADIT_REST_BYPASS && f->action != ADIT_REST_DISCARD);
+	return !f ||
+	       (f->action != ADIT_BYPASS && f->action != ADIT_REST_BYPASS && f->action != ADIT_REST_DISCARD);
 }
 
 /* 0: judge it like any other packet.  ADIT_TO_INTERNAL: it belongs to the protected flow whose selectors quoted_packet()
@@ -203,7 +194,8 @@ __noinline int skb_error_leaves(struct __sk_buff *ctx, const struct packet *p)
 }
 
 /* For adit_internal: the selectors by which a packet is judged; NULL when why says that it goes nowhere. */
-static __always_inline const struct flow_key *selectors_of(struct xdp_md *ctx, const struct packet *p, __u32 *why)
+static __always_inline const struct flow_key *selectors_of(struct xdp_md *ctx, const struct packet *p,
+							   __u32 *why)
 {
 	const struct packet *q;
 
@@ -285,7 +277,8 @@ __noinline int own_address_towards(struct __sk_buff *skb, const struct flow_key 
 	return own->w[0] || own->w[1];
 }
 
-static __always_inline bool set_source_v4(struct __sk_buff *skb, const struct packet *p, const union address *to)
+static __always_inline bool set_source_v4(struct __sk_buff *skb, const struct packet *p,
+					  const union address *to)
 {
 	__be32 from = p->key.local.d[3], source = to->d[3];
 
@@ -294,12 +287,14 @@ static __always_inline bool set_source_v4(struct __sk_buff *skb, const struct pa
 }
 
 /* The pseudo header has the source in it (RFC 4443 2.3). */
-static __always_inline bool set_source_v6(struct __sk_buff *skb, const struct packet *p, const union address *to)
+static __always_inline bool set_source_v6(struct __sk_buff *skb, const struct packet *p,
+					  const union address *to)
 {
 	union address from = p->key.local, source = *to;
 	__s64 change = bpf_csum_diff(from.d, 16, source.d, 16, 0);
 
-	return !bpf_skb_store_bytes(skb, p->l3 + __builtin_offsetof(struct ipv6hdr, saddr), source.d, 16, 0) &&
+	return !bpf_skb_store_bytes(skb, p->l3 + __builtin_offsetof(struct ipv6hdr, saddr), source.d, 16,
+				    0) &&
 	       !bpf_l4_csum_replace(skb, p->l4 + 2, 0, change, BPF_F_PSEUDO_HDR);
 }
 
@@ -353,14 +348,16 @@ static __always_inline __u32 egress_error(struct __sk_buff *skb, const struct pa
 /* What a router on the way may have to say of: our own IKE and ESP, also where a rule covers our outer addresses. */
 static __always_inline bool is_outer(const struct flow_key *k)
 {
-	const struct adit_peer *peer;
+	struct adit_own_esp_key pair;
 
 	if (k->protocol != IPPROTO_ESP &&
-	    !(k->protocol == IPPROTO_UDP && (k->opaque & OPAQUE_PORTS || k->local_port == IKE_PORT ||
-					     k->local_port == IKE_NATT_PORT)))
+	    !(k->protocol == IPPROTO_UDP &&
+	      (k->opaque & OPAQUE_PORTS || k->local_port == IKE_PORT || k->local_port == IKE_NATT_PORT)))
 		return false;
-	peer = bpf_map_lookup_elem(&peers, &k->remote);
-	return peer && address_equal(&peer->local, &k->local);
+	pair.local = k->local.addr;
+	pair.remote = k->remote.addr;
+	pair.spi = 0;
+	return bpf_map_lookup_elem(&own_esp, &pair) != NULL;
 }
 
 static __always_inline __u32 error_arrives(void *ctx, const struct packet *p, __u32 how)
@@ -371,10 +368,11 @@ static __always_inline __u32 error_arrives(void *ctx, const struct packet *p, __
 	if (!q || !quote(ctx, p, q, how))
 		return ADIT_DROP_ICMP_QUOTE;
 	if (is_outer(&q->key))
-		return 0;
+		return ADIT_PASS_OUTER_ERROR;
 	action = action_for(&q->key);
 	/* Back to a sender on the other side it is in transit, and meets adit_egress. */
-	if (action != ADIT_PROTECT && action != SPD_UNSURE && !address_equal(&q->key.local.addr, &p->key.local)) {
+	if (action != ADIT_PROTECT && action != SPD_UNSURE &&
+	    !address_equal(&q->key.local.addr, &p->key.local)) {
 		exchange_ends(&q->key);
 		action = action_for(&q->key);
 	}
@@ -393,12 +391,10 @@ __noinline int skb_error_arrives(struct __sk_buff *ctx, const struct packet *p)
 	return p ? error_arrives(ctx, p, PARSE_SKB) : ADIT_DROP_ICMP_QUOTE;
 }
 
-/* The reason to drop a packet that policy would let in, when it is an error that its quote gives away; else 0.  how:
- * PARSE_SKB or not. */
+/* Of an ICMP error: ADIT_PASS_OUTER_ERROR, a reason to drop it that its quote gives away, or 0.  how: PARSE_SKB or
+ * not. */
 static __always_inline __u32 quote_recheck(void *ctx, const struct packet *p, __u32 how)
 {
-	if (!p->key.policy || !is_icmp_error(p))
-		return 0;
 	return how & PARSE_SKB ? skb_error_arrives(ctx, p) : frame_error_arrives(ctx, p);
 }
 

@@ -84,12 +84,18 @@ static __always_inline __u32 front_recheck(const struct packet *p)
 	return f->action == ADIT_PROTECT ? ADIT_DROP_FRONT_RECHECK : clear_verdict(f);
 }
 
-/* The same, and what an ICMP error quotes must not have left protected either. */
+/* The same, and what an ICMP error quotes must not have left protected either.  What the way to a peer has to say of our
+ * own ESP belongs to IKE and path MTU discovery, whatever the rules want of its addresses. */
 static __always_inline __u32 clear_recheck(void *ctx, const struct packet *p, __u32 how)
 {
-	__u32 recheck = front_recheck(p), quoted = is_pass(recheck) ? quote_recheck(ctx, p, how) : 0;
+	__u32 recheck = front_recheck(p), quoted;
 
-	return quoted ? quoted : recheck;
+	if (!p->key.policy || !is_icmp_error(p))
+		return recheck;
+	quoted = quote_recheck(ctx, p, how);
+	if (quoted == ADIT_PASS_OUTER_ERROR)
+		return is_for_us(ctx, p, how) ? quoted : recheck;
+	return is_pass(recheck) && quoted ? quoted : recheck;
 }
 
 /* Passes as why when it is for us; on its way through it is clear text like any other. */

@@ -26,7 +26,7 @@ struct packet {
 	__u8 options; /* IPv4 */
 	__u8 fragment;
 	__u8 tcp_flags;
-	__u8 tags; /* skb only: how many are stepped over, in the data or beside it */
+	__u8 tags;   /* skb only: how many are stepped over, in the data or beside it */
 	__u8 exempt; /* inbound: the reason why no rule is asked, or 0 */
 };
 

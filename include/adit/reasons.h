@@ -17,6 +17,7 @@
 	X(PASS_FRAGMENT,       "pass-fragment",       "fragment for us: the kernel reassembles")                 \
 	X(PASS_OWN_ESP,        "pass-own-esp",        "our own ESP leaving through the kernel")                  \
 	X(PASS_TRANSIT_ESP,    "pass-transit-esp",    "somebody else's ESP on its way through")                  \
+	X(PASS_OUTER_ERROR,    "pass-outer-error",    "ICMP error of a router on the way, about our own IKE or ESP") \
 	X(PASS_SLOW_ESP,       "pass-slow-esp",       "ESP for us on a port without XDP: ike gives it to the worker") \
 	/* bpf: handed on */                                                                                  \
 	X(TO_WORKER_SEAL,      "to-worker-seal",      "envelope written, given to the worker to seal")           \
@@ -42,6 +43,7 @@
 	X(DROP_NO_WORKER,      "drop-no-worker",      "protected, but no worker takes it: it is starting or has died") \
 	X(DROP_NO_ROOM,        "drop-no-room",        "no headroom for the envelope")                            \
 	X(DROP_NOT_PROTECTED,  "drop-not-protected",  "on the internal port, but no rule protects it")           \
+	X(DROP_TURNED_BACK,    "drop-turned-back",    "of a protected flow, but the wrong way round: decrypted and without a way into the LAN") \
 	X(DROP_ICMP_CLEAR,     "drop-icmp-clear",     "ICMP error that quotes a protected packet and cannot go into its SA") \
 	X(DROP_ICMP_QUOTE,     "drop-icmp-quote",     "ICMP error that quotes no packet one could read")         \
 	X(DROP_ICMP_FORGED,    "drop-icmp-forged",    "ICMP error in clear about a packet that never went in clear") \

@@ -358,8 +358,8 @@ static void clear_hash(const char *map)
 
 int bed_reset(void **state)
 {
-	static const char *const hashes[] = {"ports", "vlan_ports", "spd",	"sa_out",
-					     "sa_in", "own_esp",	"rule_hits", "own_addresses"};
+	static const char *const hashes[] = {"ports", "vlan_ports", "spd",	 "sa_out",
+					     "sa_in", "own_esp",    "rule_hits", "own_addresses"};
 	size_t i;
 	int slot;
 

@@ -643,8 +643,9 @@ static void waits_for_all_rules(void **state)
 	udp(&f, LAN4, FAR4, 1, 2);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULES_CHANGE);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULES_CHANGE);
-	udp(&f, LAN4, "10.1.2.77", 1, 2); /* decided before the gap */
-	expect(&f, TC_PASS, ADIT_PASS_RULE);
+	/* decided before the gap, but does it turn back?  That nobody knows. */
+	udp(&f, LAN4, "10.1.2.77", 1, 2);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULES_CHANGE);
 	udp(&f, LAN4, FAR4, 1, 2);
 	bed_rule_row(1, &rules[1]);
 	expect_protected(&f);
@@ -655,6 +656,33 @@ static void waits_for_all_rules(void **state)
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_RULES_CHANGE);
 	bed_rule_row(0, &rules[0]);
 	expect(&f, TC_PASS, ADIT_PASS_RULE);
+}
+
+/* Decrypted, and the LAN is not there: the default route leads out again. */
+static void does_not_let_turn_back(void **state)
+{
+	struct adit_rule rules[] = {
+		rule_of(1, ADIT_BYPASS, "10.1.2.66/32", "10.1.1.0/24", 0),
+		rule_of(2, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0),
+		rule_of(3, ADIT_PROTECT, "2001:db8:11::/64", "2001:db8:22::/64", 0),
+	};
+	struct frame f;
+
+	bed_needed(state);
+	bed_rules(rules, 3);
+	udp(&f, FAR4, LAN4, 1, 2);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_TURNED_BACK);
+	udp(&f, FAR6, LAN6, 1, 2);
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_TURNED_BACK);
+	udp(&f, "10.1.2.66", LAN4, 1, 2); /* nor by a rule that would let it pass */
+	expect(&f, TC_ACT_SHOT, ADIT_DROP_TURNED_BACK);
+	udp(&f, FAR4, "203.0.113.9", 1, 2);
+	expect(&f, TC_PASS, ADIT_PASS_CLEAR);
+	/* a hub that has both directions protects both */
+	rules[0] = rule_of(1, ADIT_PROTECT, "10.1.2.0/24", "10.1.1.0/24", 0);
+	bed_rules(rules, 3);
+	udp(&f, FAR4, LAN4, 1, 2);
+	expect_protected(&f);
 }
 
 static void survives_truncation(void **state)
@@ -701,6 +729,7 @@ int main(void)
 		cmocka_unit_test_setup(looks_behind_its_own_tags, fixture),
 		cmocka_unit_test_setup(follows_the_generation, fixture),
 		cmocka_unit_test_setup(waits_for_all_rules, fixture),
+		cmocka_unit_test_setup(does_not_let_turn_back, fixture),
 		cmocka_unit_test_setup(survives_truncation, fixture),
 	};
 

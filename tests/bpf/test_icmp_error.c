@@ -30,8 +30,8 @@ static const struct family {
 	uint8_t icmp, unreachable, echo;
 	uint32_t rule;
 } families[] = {
-	{OUR4, LAN4, LAN_OWN4, ABSENT4, FAR4, ROUTER4, "203.0.114.7", IPPROTO_ICMP, 3, 8, RULE4},
-	{OUR6, LAN6, LAN_OWN6, ABSENT6, FAR6, ROUTER6, "2001:db8:77::7", ICMPV6, 1, 128, RULE6},
+	{OUR4, LAN4, LAN_OWN4, ABSENT4, FAR4, ROUTER4, "203.0.114.7",    IPPROTO_ICMP, 3, 8,	  RULE4},
+	{OUR6, LAN6, LAN_OWN6, ABSENT6, FAR6, ROUTER6, "2001:db8:77::7", ICMPV6,	 1, 128, RULE6},
 };
 
 #define each_family(v) for (v = families; v < families + 2; v++)
@@ -151,7 +151,7 @@ static void expect_sealed_by(struct frame *f, const struct adit_sa_out *sa)
 /* Arriving on the policy interface, by XDP and where that cannot run. */
 static void expect_arrival(const struct frame *f, enum adit_reason why)
 {
-	bool pass = why == ADIT_PASS_CLEAR || why == ADIT_PASS_FRAGMENT;
+	bool pass = why < ADIT_TO_WORKER_SEAL; /* reasons.h lists those first */
 	struct result r;
 
 	reasons_mark();
@@ -187,8 +187,8 @@ static struct adit_sa_out sa4, sa6;
 
 static int fixture(void **state)
 {
-	struct adit_peer peer = {.local = addr_of(OUR4)};
-	struct adit_addr remote = addr_of(PEER4);
+	struct adit_own_esp_key pair = {.local = addr_of(OUR4), .remote = addr_of(PEER4)};
+	struct adit_own_esp own = {.peer = "peer"};
 	struct adit_rule rules[] = {
 		rule_of(1, ADIT_BYPASS, "10.1.1.0/24", "10.1.2.77/32", 0),
 		rule_of(2, ADIT_DISCARD, "192.0.2.1/32", "10.1.2.78/32", 0),
@@ -208,7 +208,7 @@ static int fixture(void **state)
 	bed_sa(RULE4, &sa4);
 	bed_sa(RULE6, &sa6);
 	own_addresses(LAN_OWN4, LAN_OWN6);
-	bpf_map_update_elem(bpf_map__fd(bed.skel->maps.peers), &remote, &peer, BPF_ANY);
+	bpf_map_update_elem(bpf_map__fd(bed.skel->maps.own_esp), &pair, &own, BPF_ANY);
 	return 0;
 }
 
@@ -222,7 +222,8 @@ static void the_gateways_own(void **state)
 	size_t i;
 
 	bed_needed(state);
-	each_family(v) {
+	each_family(v)
+	{
 		about(&f, v, v->our, v->absent);
 		expect_taken(&f, 0, v->own);
 		expect_taken(&f, 0, v->own); /* cached */
@@ -243,8 +244,8 @@ static void the_gateways_own(void **state)
 static void a_source_that_fits(void **state)
 {
 	static const char *const others[][2] = {
-		{NULL,		NULL		},
-		{"172.16.0.9",	"2001:db8:99::9"},
+		{NULL,	       NULL		   },
+		{"172.16.0.9", "2001:db8:99::9"},
 	};
 	struct adit_rule narrow[] = {
 		rule_of(RULE4, ADIT_PROTECT, "10.1.1.96/28", "10.1.2.0/24", 0),
@@ -257,7 +258,8 @@ static void a_source_that_fits(void **state)
 	bed_needed(state);
 	for (i = 0; i < 2; i++) {
 		own_addresses(others[i][0], others[i][1]);
-		each_family(v) {
+		each_family(v)
+		{
 			about(&f, v, v->our, v->absent);
 			expect_taken(&f, 0, v->absent);
 			about(&f, v, v->our, v->lan);
@@ -271,7 +273,8 @@ static void a_source_that_fits(void **state)
 	about(&f, &families[0], OUR4, ABSENT4);
 	expect_taken(&f, 0, ABSENT4);
 	bed_rules(narrow, 2);
-	each_family(v) {
+	each_family(v)
+	{
 		about(&f, v, v->our, v->absent);
 		expect_taken(&f, 0, v->absent);
 	}
@@ -284,7 +287,8 @@ static void somebody_elses(void **state)
 	struct frame f;
 
 	bed_needed(state);
-	each_family(v) {
+	each_family(v)
+	{
 		about(&f, v, v->router, v->absent);
 		expect_taken(&f, bed.lan, v->router);
 		about(&f, v, v->lan, v->absent);
@@ -387,7 +391,8 @@ static void what_goes_nowhere(void **state)
 	quote_udp(&q, FAR6, LAN6, 1000, 53);
 	error(&f, OUR6, "fe80::9", 1, 1, &q);
 	expect_egress(&f, 0, TC_ACT_SHOT, ADIT_DROP_ICMP_CLEAR);
-	each_family(v) {
+	each_family(v)
+	{
 		header = v->icmp == ICMPV6 ? 40 : 20;
 		/* about a packet that leaves protected, and to somebody who did not send it */
 		quote_udp(&q, v->lan, v->far, 1000, 53);
@@ -425,7 +430,8 @@ static void what_is_nobodys_secret(void **state)
 	struct frame f, q;
 
 	bed_needed(state);
-	each_family(v) {
+	each_family(v)
+	{
 		quote_udp(&q, v->world, v->our, 1000, 53);
 		error(&f, v->our, v->world, v->unreachable, 3, &q);
 		expect_egress(&f, 0, TC_PASS, ADIT_PASS_CLEAR);
@@ -445,7 +451,8 @@ static void a_gateway_with_one_interface(void **state)
 	struct frame f, q;
 
 	bed_needed(state);
-	each_family(v) {
+	each_family(v)
+	{
 		/* their own packets, which did not fit or went nowhere, are told to them */
 		quote_udp(&q, v->lan, v->far, 1000, 53);
 		error(&f, v->our, v->lan, v->unreachable, 1, &q);
@@ -489,7 +496,8 @@ static void the_far_end_finds_that_sa(void **state)
 	struct frame f, q;
 
 	bed_needed(state);
-	each_family(v) {
+	each_family(v)
+	{
 		about(&f, v, v->router, v->absent);
 		expect_sealed_by(&f, v->icmp == ICMPV6 ? &sa6 : &sa4);
 		expect_sealed_by(&f, v->icmp == ICMPV6 ? &sa6 : &sa4);
@@ -538,7 +546,8 @@ static void too_large_is_not_answered(void **state)
 	sa4.inner_mtu = sa6.inner_mtu = 1300;
 	bed_sa(RULE4, &sa4);
 	bed_sa(RULE6, &sa6);
-	each_family(v) {
+	each_family(v)
+	{
 		frame_eth(&q, bed.lan_mac, bed.lan_mac);
 		frame_ip(&q, v->far, v->absent, IPPROTO_UDP);
 		frame_udp(&q, 1000, 53);
@@ -561,7 +570,8 @@ static void forged_ones(void **state)
 	struct frame f, q;
 
 	bed_needed(state);
-	each_family(v) {
+	each_family(v)
+	{
 		quote_udp(&q, v->lan, v->far, 1000, 53);
 		arrive(&f, v->world, v->lan, v->unreachable, 4, &q, q.len - q.l3);
 		expect_arrival(&f, ADIT_DROP_ICMP_FORGED);
@@ -597,7 +607,8 @@ static void genuine_ones(void **state)
 	const struct family *v;
 
 	bed_needed(state);
-	each_family(v) {
+	each_family(v)
+	{
 		quote_udp(&q, v->our, v->world, 1000, 53);
 		arrive(&f, v->world, v->our, v->unreachable, 4, &q, q.len - q.l3);
 		expect_arrival(&f, ADIT_PASS_CLEAR);
@@ -622,11 +633,11 @@ static void about_our_own_esp(void **state)
 	frame_fill(&q, 40);
 	frame_finish(&q);
 	arrive(&f, "203.0.114.7", OUR4, 3, 4, &q, 28);
-	expect_arrival(&f, ADIT_PASS_CLEAR);
+	expect_arrival(&f, ADIT_PASS_OUTER_ERROR);
 	for (i = 0; i < 2; i++) {
 		quote_udp(&q, OUR4, PEER4, ports[i], 4500);
 		arrive(&f, "203.0.114.7", OUR4, 3, 4, &q, 28);
-		expect_arrival(&f, ADIT_PASS_CLEAR);
+		expect_arrival(&f, ADIT_PASS_OUTER_ERROR);
 	}
 	quote_udp(&q, OUR4, PEER4, 1000, 4500); /* not ours, hence protected by that rule */
 	arrive(&f, "203.0.114.7", OUR4, 3, 4, &q, 28);
@@ -634,6 +645,27 @@ static void about_our_own_esp(void **state)
 	quote_udp(&q, OUR4, "198.51.100.9", 4500, 4500); /* no peer */
 	arrive(&f, "203.0.114.7", OUR4, 3, 4, &q, 28);
 	expect_arrival(&f, ADIT_DROP_ICMP_FORGED);
+}
+
+/* A path MTU must be learned under a policy that protects, or drops, everything else. */
+static void about_our_own_esp_whatever_the_policy(void **state)
+{
+	struct adit_rule all = rule_of(1, ADIT_PROTECT, "0.0.0.0/0", "0.0.0.0/0", 0);
+	struct frame f, q;
+
+	bed_needed(state);
+	frame_eth(&q, bed.lan_mac, bed.lan_mac);
+	frame_ip(&q, OUR4, PEER4, ESP);
+	frame_fill(&q, 40);
+	frame_finish(&q);
+	arrive(&f, "203.0.114.7", OUR4, 3, 4, &q, 28);
+	bed_rules(&all, 1);
+	expect_arrival(&f, ADIT_PASS_OUTER_ERROR);
+	bed.rest = ADIT_REST_DISCARD;
+	bed_rules(NULL, 0);
+	expect_arrival(&f, ADIT_PASS_OUTER_ERROR);
+	arrive(&f, "203.0.114.7", LAN4, 3, 4, &q, 28); /* nobody in the LAN sent that */
+	expect_arrival(&f, ADIT_DROP_UNMATCHED);
 }
 
 int main(void)
@@ -654,6 +686,7 @@ int main(void)
 		cmocka_unit_test_setup(forged_ones, fixture),
 		cmocka_unit_test_setup(genuine_ones, fixture),
 		cmocka_unit_test_setup(about_our_own_esp, fixture),
+		cmocka_unit_test_setup(about_our_own_esp_whatever_the_policy, fixture),
 	};
 
 	return cmocka_run_group_tests_name("icmp_error", tests, bed_open, bed_close);
