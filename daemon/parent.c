@@ -23,6 +23,7 @@
 #include "host.h"
 #include "link.h"
 #include "log.h"
+#include "natwatch.h"
 #include "netfilter.h"
 #include "notify.h"
 #include "programs.h"
@@ -68,6 +69,7 @@ struct parent {
 	int door[2];	   /* ESP from ike to the worker; the same ends */
 	int ike_parent[2]; /* [1] is ours */
 	int signal_fd, link_fd, netfilter_fd;
+	struct natwatch *natwatch;
 	uint64_t look_at_ms;
 	struct link_news news; /* what host_same was not yet asked about */
 	bool changed;	       /* devices, or netfilter's rules */
@@ -96,6 +98,7 @@ static void hear_netfilter(struct parent *p)
 	link_drain(p->netfilter_fd, NULL);
 	if (p->guard)
 		guard_netfilter(p->guard);
+	natwatch_changed(p->natwatch);
 	p->changed = true;
 }
 
@@ -133,6 +136,7 @@ static void become_child(struct parent *p, const char *name)
 	close_fd(&p->signal_fd);
 	close_fd(&p->link_fd);
 	close_fd(&p->netfilter_fd);
+	natwatch_close(p->natwatch);
 	close_fd(&p->lock_fd);
 }
 
@@ -605,6 +609,7 @@ static void loop(struct parent *p)
 			hear_netfilter(p);
 		look(p);
 		settle(p);
+		natwatch_look(p->natwatch, p->conf);
 		restart_due(p);
 		tell_manager(p);
 	}
@@ -655,6 +660,8 @@ static int open_guarding(struct parent *p)
 		return p->link_fd;
 	p->netfilter_fd = netfilter_watch(); /* may be missing: then it is looked at every few seconds only */
 	err = warnings_open();
+	if (!err)
+		err = natwatch_new(&p->natwatch);
 	return err ? err : open_guard(p);
 }
 
@@ -694,6 +701,7 @@ static void close_all(struct parent *p)
 	close_fd(&p->signal_fd);
 	close_fd(&p->lock_fd);
 	conf_free(p->conf);
+	natwatch_free(p->natwatch);
 	warnings_close();
 }
 

@@ -21,7 +21,7 @@ from gateways import Aditd, Charon  # noqa: E402
 from netlab import Lab  # noqa: E402
 from wire import Capture  # noqa: E402
 
-MUST_HAVE = ("ip", "nsenter", "unshare", "nft", "tcpdump", "iperf3", "ping", "ss")
+MUST_HAVE = ("ip", "nsenter", "unshare", "nft", "iptables-nft", "iptables-legacy", "tcpdump", "iperf3", "ping", "ss")
 
 
 def pytest_configure(config):
