@@ -6,6 +6,7 @@
 #   make test       every test there is; last line "N passed, N failed"
 #   make check      unit, conversation and BPF tests under ASan and UBSan
 #   make vmtest     programs and peers in guests with other kernels; make vmtest-table keeps the result in docs/
+#   make hunt       things happen to a gateway at random for SECONDS=300: nothing may pass in clear
 #   make lint fuzz bench deps users install clean
 
 B       ?= build
@@ -63,7 +64,7 @@ libs_daemon := $(libs_worker) $(libs_ike) -lmnl -lnftables
 
 PROGRAMS := $(B)/aditd $(B)/adit
 .DEFAULT_GOAL := all
-.PHONY: all deps users demo test check vmtest vmtest-table lint fuzz bench install clean tests format
+.PHONY: all deps users demo test check hunt vmtest vmtest-table lint fuzz bench install clean tests format
 all: $(PROGRAMS)
 
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
@@ -139,6 +140,9 @@ test: deps users tests
 	$(Q)$(PYTHON) tests/run --build $(B) $(UNIT_TESTS) $(PYTEST_FOLDERS) --suite "vmtest/run --ci --build $(B)" $(TEST_ARGS)
 vmtest vmtest-table: deps tests
 	$(Q)vmtest/run --build $(B) $(if $(filter vmtest-table,$@),--table docs/vmtest.md) $(VMTEST_ARGS)
+SECONDS ?= 300
+hunt: deps users all
+	$(Q)ADIT_BUILD=$(abspath $(B)) tests/hunt/hunt --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(HUNT_ARGS)
 check:
 	$(Q)$(MAKE) --no-print-directory B=build/asan SAN=address,undefined check-run
 .PHONY: check-run

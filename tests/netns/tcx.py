@@ -5,6 +5,7 @@
     tcx.py list   IFNAME egress|ingress                        names in the order in which they are asked
     tcx.py attach IFNAME egress|ingress NAME VERDICT [front]   a program that always says VERDICT; else last
     tcx.py detach IFNAME egress|ingress NAME                   all of that name
+    tcx.py pin    PATH tc|xdp                                  a program that lets everything pass, for tc and ip
 
 Exit 3: this kernel has no tcx.  Raw system calls, because libbpf of Debian 12 has no words for it.
 """
@@ -17,8 +18,9 @@ import struct
 import sys
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-LOAD, ATTACH, DETACH, BY_ID, INFO, QUERY = 5, 8, 9, 13, 15, 16
-SCHED_CLS, BEFORE = 3, 1 << 3
+LOAD, PIN, ATTACH, DETACH, BY_ID, INFO, QUERY = 5, 6, 8, 9, 13, 15, 16
+SCHED_CLS, XDP, BEFORE = 3, 6, 1 << 3
+TC_OK, XDP_PASS = 0, 2
 HOOK = {"ingress": 46, "egress": 47}
 NO_TCX = 3
 
@@ -36,10 +38,10 @@ def address(buf):
     return ctypes.addressof(buf)
 
 
-def load(name, verdict):
+def load(name, verdict, sort=SCHED_CLS):
     insns = ctypes.create_string_buffer(struct.pack("=BBhiBBhi", 0xb7, 0, 0, verdict, 0x95, 0, 0, 0))
     gpl = ctypes.create_string_buffer(b"GPL")
-    attr = struct.pack("=IIQQIIQII16s", SCHED_CLS, 2, address(insns), address(gpl), 0, 0, 0, 0, 0, name.encode())
+    attr = struct.pack("=IIQQIIQII16s", sort, 2, address(insns), address(gpl), 0, 0, 0, 0, 0, name.encode())
     return bpf(LOAD, ctypes.create_string_buffer(attr, len(attr)))
 
 
@@ -73,7 +75,16 @@ def change(cmd, ifindex, hook, fd, flags=0):
     bpf(cmd, ctypes.create_string_buffer(attr, len(attr)))
 
 
+def pin(path, sort):
+    fd = load("stranger", *{"tc": (TC_OK, SCHED_CLS), "xdp": (XDP_PASS, XDP)}[sort])
+    name = ctypes.create_string_buffer(path.encode())
+    bpf(PIN, ctypes.create_string_buffer(struct.pack("=QII", address(name), fd, 0), 16))
+
+
 def main(verb, ifname, direction, *more):
+    if verb == "pin":
+        pin(ifname, direction)
+        return
     ifindex, hook = socket.if_nametoindex(ifname), HOOK[direction]
     if verb == "list":
         print(" ".join(name_of(by_id(i)) for i in ids(ifindex, hook)))

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The host that things happen to: gateway A of the lab.  What is believed of its state, and the words that steps are
+made of.  The state is what steps made it, not what the kernel says: a seed must lead to the same steps on a slow machine."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+import policy
+from confs import OTHER
+from gateways import BUILD, Aditd
+from netlab import HERE, PYTHON, WAN, WAN6, wait_for
+from policy import BROADCAST
+from traffic import INTERNET, INTERNET6, OUTER_MAC, lan, lan6
+
+WIRE_MAC = "02:ad:17:00:00:fe"  # of a0
+TRUNK, TRUNK_END = "trunk0", "trunk1"  # a wire that stays; policy interfaces are made upon it
+OTHER_ADDRESS = "192.0.2.7"
+HOP, HOP6 = WAN["A"][:-1] + "254", WAN6["A"].replace("::1", "::254")
+FREE = [("a0", "free-out"), ("a0", "free-out6"), ("a0", "free-through"), ("gwA", "free-in"), ("gwA", "free-in6")]
+TUNNEL = [(box, kind) for box in ("hostA", "hostB") for kind in ("udp", "udp6")]
+TUNNEL_BACK, FLOWS_BACK = 90, 30
+GUARD_BACK = 15  # seconds; design.md says one, a loaded machine says more
+
+
+class Host:
+    def __init__(self, lab, judge, log, tcx=True):
+        self.lab, self.judge, self.log, self.tcx = lab, judge, log, tcx
+        self.pins = pathlib.Path(f"/sys/fs/bpf/hunt-{lab.prefix}")
+        self.adit = {side: Aditd(lab, f"gw{side}", policy.conf(side), policy.keys()) for side in "AB"}
+        lab.gateways = {f"gw{side}": gateway for side, gateway in self.adit.items()}
+        self.kind = None      # of wan0: a row of MAKE; None: there is none
+        self.index = 0        # that wan0 had last
+        self.running = False  # the daemon of A
+        self.failures = []    # what is wrong beside packets: (what, why)
+
+    # ---- words ------------------------------------------------------------------------------
+
+    def run(self, *argv, box="gwA", check=True):
+        return self.lab.run(box, *argv, check=check)
+
+    def batch(self, *lines, box="gwA", check=True):
+        """Many commands of ip in one process: nobody gets a word in between."""
+        done = self.lab.run(box, "ip", "-force", "-batch", "-", input="\n".join(lines) + "\n", check=False)
+        assert not check or done.returncode == 0, f"{box}: ip -batch: {done.stderr}"
+
+    def inet(self, *lines, check=True):
+        self.batch(*lines, box="inet", check=check)
+
+    def wait(self, what, condition, timeout):
+        """Like wait_for, but what does not happen is a finding."""
+        began = time.monotonic()
+        try:
+            wait_for(what, condition, timeout, 0.05)
+        except AssertionError as late:
+            self.failures.append((what, str(late)))
+        return time.monotonic() - began
+
+    # ---- the lab ----------------------------------------------------------------------------
+
+    def prepare(self):
+        """What is needed beyond tests/lab.sh: errors of every kind, known MAC addresses, the trunk, a place to be moved to."""
+        for box in ("gwA", "gwB", "hostA", "hostB"):
+            self.run("sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0",
+                     "net.ipv4.icmp_echo_ignore_broadcasts=0", box=box)
+        self.lab.run("inet", "ip", "link", "set", "b0", "address", WIRE_MAC)
+        self.lab.run("gwB", "ip", "link", "set", "wan0", "address", OUTER_MAC["B"])
+        for side in "AB":
+            self.batch(*self.dress_lan(side), box=f"gw{side}")
+        self.inet(f"addr add {INTERNET}/32 dev lo", f"addr add {INTERNET6}/128 dev lo",
+                  f"link add {TRUNK_END} address {WIRE_MAC} type veth peer name {TRUNK} netns {self.lab.prefix}-gwA",
+                  f"link set {TRUNK_END} up")
+        self.remove()
+        self.batch(f"link set {TRUNK} up")
+        subprocess.run(["ip", "netns", "add", f"{self.lab.prefix}-away"], check=True)
+        self.make("veth")
+
+    def close(self):
+        subprocess.run(["ip", "netns", "del", f"{self.lab.prefix}-away"], check=False, capture_output=True)
+        shutil.rmtree(self.pins, ignore_errors=True)
+
+    @staticmethod
+    def dress_lan(side):
+        return ("link set lan0 up", f"addr replace {lan(side, 1)}/24 dev lan0", f"addr replace {lan6(side, 1)}/64 dev lan0 nodad",
+                f"route replace {lan(side, 200)}/32 dev lan0 mtu 700", f"route replace {lan6(side, 200)}/128 dev lan0 mtu 1300",
+                f"route replace unreachable {lan(side, 201)}/32", f"route replace unreachable {lan6(side, 201)}/128",
+                f"route replace unreachable {BROADCAST[OTHER[side]]}")  # or it would be sent on, and no rule wants that protected
+
+    # ---- the policy interface ---------------------------------------------------------------
+
+    @staticmethod
+    def dress():
+        """All that wan0 needs to carry packets, in the order of a script that is in a hurry."""
+        return ("link set wan0 up", f"addr replace {WAN['A']}/24 dev wan0", f"addr replace {WAN6['A']}/64 dev wan0 nodad",
+                f"neigh replace {HOP} lladdr {WIRE_MAC} dev wan0", f"neigh replace {HOP6} lladdr {WIRE_MAC} dev wan0",
+                f"route replace default via {HOP}", f"route replace default via {HOP6}")
+
+    @staticmethod
+    def dress_far(ifname="a0"):
+        return (f"link set {ifname} up", f"addr replace {HOP}/24 dev {ifname}", f"addr replace {HOP6}/64 dev {ifname} nodad")
+
+    def wire(self, near, far, index=""):
+        return f"link add {near} {index} address {OUTER_MAC['A']} type veth peer name {far} address {WIRE_MAC} netns {self.lab.prefix}-inet"
+
+    def make(self, how, first=()):
+        """wan0, of a kind that a row of MAKE says; KIND+index: with the index that it had before.  first: in the same
+        batch, before it."""
+        kind, _, same = how.partition("+")
+        index = f"index {self.index}" if same and self.index else ""
+        before, lines, after = MAKE[kind]
+        before(self, index)
+        self.batch(*first, *(line.format(index=index, mac=OUTER_MAC["A"], wire=self.wire("wan0", "a0", index)) for line in lines),
+                   *self.dress())
+        after(self)
+        self.kind = kind
+        self.index = self.index_now()
+
+    def index_now(self):
+        return int(self.run("ip", "-o", "link", "show", "wan0").stdout.split(":", 1)[0])
+
+    def remove(self):
+        self.park_far()
+        self.batch("link del wan0")
+
+    def park_far(self):
+        """Makes room for the far end of another wire; this one's goes with wan0, or is the trunk's."""
+        if self.kind in ON_TRUNK:
+            self.inet("addr flush dev a0", f"link set a0 name {TRUNK_END}")
+        else:
+            self.inet("link set a0 name gone0")
+        self.kind = None
+
+    def use_trunk(self):
+        self.inet(f"link set {TRUNK_END} name a0", *self.dress_far())
+
+    # ---- the daemon -------------------------------------------------------------------------
+
+    def start(self, side="A"):
+        """As an init system would: nobody waits for it."""
+        a = self.adit[side]
+        how = () if self.tcx else (PYTHON, HERE / "without_tcx.py")
+        a.child = self.lab.start(a.box, a.log.name, *how, BUILD / "aditd", "-f", a.conf, "-i", a.instance)
+        if side == "A":
+            self.running = True
+
+    def stop(self, side="A"):
+        if side == "A":
+            self.running = False
+        return self.adit[side].stop()
+
+    def kill(self, role, side="A"):
+        """-9.  A child that does not run at this moment is not missed."""
+        a = self.adit[side]
+        roles = ("parent", "ike", "worker") if role == "all" else (role,)
+        for pid in [a.pid(r) for r in roles]:
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+        if "parent" in roles:
+            a.child.wait(10)
+            if side == "A":
+                self.running = False
+
+    def reload(self):
+        os.kill(self.adit["A"].child.pid, signal.SIGHUP)
+
+    # ---- what has to hold beside the packets -------------------------------------------------
+
+    def flows(self):
+        """What no rule matches gets through, both ways, as soon as there is an interface."""
+        if self.kind is not None:
+            self.arrive("what no rule matches gets through", FREE, FLOWS_BACK)
+
+    def tunnel_returns(self):
+        self.arrive("the tunnel comes back by itself", TUNNEL, TUNNEL_BACK)
+
+    def arrive(self, what, kinds, timeout):
+        """Each of these kinds at its place, from now on."""
+        since = time.time()
+        missing = set(kinds)
+
+        def all_there():
+            missing.difference_update([k for k in missing if self.judge.last.get(k, 0) > since])
+            return not missing
+        self.wait(what, all_there, timeout)
+        if missing:
+            self.failures[-1] = what, f"not within {timeout} s: {', '.join(f'{kind} at {box}' for box, kind in sorted(missing))}"
+
+    def lives(self):
+        """The daemon does not end by itself."""
+        child = self.adit["A"].child
+        if self.running and child.poll() is not None:
+            self.failures.append(("the daemon runs", f"it ended by itself with {child.returncode}"))
+
+    def programs(self, direction="egress"):
+        return self.lab.tc_programs("gwA", "wan0", direction)
+
+    def guards_first(self):
+        return self.programs()[:1] == ["adit_egress"]
+
+    def guards_outside(self):
+        return "adit_outside" in self.run("ip", "-d", "link", "show", "wan0").stdout
+
+    def guard_returns(self, why, condition):
+        took = self.wait(f"after {why} ours decides first again", condition, GUARD_BACK)
+        self.log(f"    after {why} ours was back within {took:.2f} s")
+
+
+def nothing(host, index=""):
+    pass
+
+
+def renamed(host, index):
+    """Everything but the name is there already."""
+    host.batch(host.wire("new0", "a0", index))
+    host.inet(*host.dress_far())
+
+
+# What happens before, in the one batch that also dresses it, and after.
+MAKE = {
+    "veth": (nothing, ("{wire}",), lambda host: host.inet(*host.dress_far())),
+    "renamed": (renamed, ("link set new0 name wan0",), nothing),
+    "macvlan": (lambda host, _: host.use_trunk(),
+                (f"link add link {TRUNK} name wan0 {{index}} address {{mac}} type macvlan mode bridge",), nothing),
+    "bridge": (lambda host, _: host.use_trunk(),
+               ("link add name wan0 {index} address {mac} type bridge", f"link set {TRUNK} master wan0"), nothing),
+}
+ON_TRUNK = ("macvlan", "bridge")
