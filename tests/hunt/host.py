@@ -54,8 +54,8 @@ class Host:
         began = time.monotonic()
         try:
             wait_for(what, condition, timeout, 0.05)
-        except AssertionError as late:
-            self.failures.append((what, str(late)))
+        except AssertionError:
+            self.failures.append((what, f"not within {timeout} s"))
         return time.monotonic() - began
 
     # ---- the lab ----------------------------------------------------------------------------

@@ -146,7 +146,10 @@ def trunk(host, variant, gap):
 # ---- strangers ----------------------------------------------------------------------------------
 
 def tc(host, *argv):
-    host.run("tc", *argv, check=False)
+    """May fail, where ours is in its way; that is told."""
+    done = host.run("tc", *argv, check=False)
+    if done.returncode:
+        host.log(f"     tc {' '.join(map(str, argv))}: {done.stderr.strip()}")
 
 
 def qdisc(host, variant, gap):
@@ -181,7 +184,7 @@ def pinned(host, name):
 
 
 def foreign_filter(host, variant, gap):
-    """Of priority 1, where ours is without tcx; replace: in the very place of ours."""
+    """Of priority 1, where ours is without tcx; replace: in the very place of ours.  It stays there, behind ours."""
     path = pinned(host, "ok")
     with our_hook_taken(host, f"a filter ({variant})", not host.tcx):
         tc(host, "qdisc", "add", "dev", "wan0", "clsact")
@@ -189,7 +192,7 @@ def foreign_filter(host, variant, gap):
             tc(host, "filter", "replace", "dev", "wan0", "egress", "prio", "1", "handle", "1", "bpf", "da", "object-pinned", path)
         else:
             for direction in ("egress", "ingress"):
-                tc(host, "filter", "add", "dev", "wan0", direction, "prio", "1", "handle", "2", "bpf", "da", "object-pinned", path)
+                tc(host, "filter", "add", "dev", "wan0", direction, "prio", "1", "handle", "77", "bpf", "da", "object-pinned", path)
         time.sleep(gap)
 
 
@@ -218,9 +221,9 @@ def detach(host, variant, gap):
 
 def foreign_xdp(host, variant, gap):
     with our_hook_taken(host, "an XDP program of somebody else", ways=("in", "answered")):
-        host.run("ip", "-force", "link", "set", "dev", "wan0", "xdpgeneric", "pinned", pinned(host, "xdp"), check=False)
+        host.run("ip", "-force", "link", "set", "dev", "wan0", "xdp", "pinned", pinned(host, "xdp"), check=False)
         time.sleep(gap)
-        host.run("ip", "link", "set", "dev", "wan0", "xdpgeneric", "off", check=False)
+        host.run("ip", "link", "set", "dev", "wan0", "xdp", "off", check=False)
 
 
 def netfilter(host, variant, gap):
