@@ -11,13 +11,13 @@ import time
 import policy
 from confs import OTHER
 from gateways import BUILD, Aditd
-from netlab import HERE, PYTHON, WAN, WAN6, wait_for
+from netlab import HERE, HOST, HOST6, PYTHON, WAN, WAN6, wait_for
 from policy import BROADCAST
-from traffic import INTERNET, INTERNET6, OUTER_MAC, lan, lan6
+from traffic import INTERNET, INTERNET6, LAN_MACS, OUTER_MAC, lan, lan6
 
 WIRE_MAC = "02:ad:17:00:00:fe"  # of a0
 TRUNK, TRUNK_END = "trunk0", "trunk1"  # a wire that stays; policy interfaces are made upon it
-OTHER_ADDRESS = "192.0.2.7"
+OTHER_ADDRESS, OTHER_ADDRESS6 = "192.0.2.7", "2001:db8:a::7"
 HOP, HOP6 = WAN["A"][:-1] + "254", WAN6["A"].replace("::1", "::254")
 FREE = [("a0", "free-out"), ("a0", "free-out6"), ("a0", "free-through"), ("gwA", "free-in"), ("gwA", "free-in6")]
 TUNNEL = [(box, kind) for box in ("hostA", "hostB") for kind in ("udp", "udp6")]
@@ -67,8 +67,9 @@ class Host:
                      "net.ipv4.icmp_echo_ignore_broadcasts=0", box=box)
         self.lab.run("inet", "ip", "link", "set", "b0", "address", WIRE_MAC)
         self.lab.run("gwB", "ip", "link", "set", "wan0", "address", OUTER_MAC["B"])
-        for side in "AB":
-            self.batch(*self.dress_lan(side), box=f"gw{side}")
+        for side, (host, gw) in LAN_MACS.items():
+            self.batch(f"link set eth0 address {host}", box=f"host{side}")
+            self.batch(f"link set lan0 address {gw}", *self.dress_lan(side), box=f"gw{side}")
         self.inet(f"addr add {INTERNET}/32 dev lo", f"addr add {INTERNET6}/128 dev lo",
                   f"link add {TRUNK_END} address {WIRE_MAC} type veth peer name {TRUNK} netns {self.lab.prefix}-gwA",
                   f"link set {TRUNK_END} up")
@@ -87,6 +88,13 @@ class Host:
                 f"route replace {lan(side, 200)}/32 dev lan0 mtu 700", f"route replace {lan6(side, 200)}/128 dev lan0 mtu 1300",
                 f"route replace unreachable {lan(side, 201)}/32", f"route replace unreachable {lan6(side, 201)}/128",
                 f"route replace unreachable {BROADCAST[OTHER[side]]}")  # or it would be sent on, and no rule wants that protected
+
+    def remake_lan(self):
+        host, gw = LAN_MACS["A"]
+        self.batch("link del lan0", f"link add lan0 address {gw} type veth peer name eth0 address {host} netns {self.lab.prefix}-hostA",
+                   *self.dress_lan("A"))
+        self.batch("link set eth0 up", f"addr add {HOST['A']}/24 dev eth0", f"addr add {HOST6['A']}/64 dev eth0 nodad",
+                   f"route replace default via {lan('A', 1)}", f"route replace default via {lan6('A', 1)}", box="hostA")
 
     # ---- the policy interface ---------------------------------------------------------------
 

@@ -5,10 +5,12 @@ In a replay a step is NAME/VARIANT@SECONDS; the time is what it waits in its mid
 """
 import collections
 import contextlib
+import os
+import signal
 import time
 
 from gateways import BUILD
-from host import HOP, HOP6, OTHER_ADDRESS, OUTER_MAC, TRUNK, WIRE_MAC
+from host import HOP, HOP6, OTHER_ADDRESS, OTHER_ADDRESS6, OUTER_MAC, TRUNK, WIRE_MAC
 from netlab import HERE, LAN, LAN6, PYTHON, WAN
 
 Step = collections.namedtuple("Step", "name weight variants possible do")
@@ -131,7 +133,39 @@ DEVICE_BACK = {"mtu": ("link set wan0 mtu 1500",), "mac": (f"link set wan0 addre
                "promisc": ("link set wan0 promisc off",)}
 
 
+STACKED = {
+    "macvlan": ("link add link wan0 name top0 type macvlan mode bridge",),
+    "bridge": ("link add name top0 type bridge", "link set wan0 master top0", f"addr del {WAN['A']}/24 dev wan0"),
+}
+
+
+def stacked(host, variant, gap):
+    """Something upon the policy interface has the addresses and the routes; the packets leave by the policy interface."""
+    host.batch(*STACKED[variant], "link set top0 up", f"addr add {OTHER_ADDRESS}/24 dev top0", f"addr add {OTHER_ADDRESS6}/64 dev top0 nodad",
+               f"neigh replace {HOP} lladdr {WIRE_MAC} dev top0", f"neigh replace {HOP6} lladdr {WIRE_MAC} dev top0",
+               f"route replace default via {HOP} dev top0", f"route replace default via {HOP6} dev top0")
+    time.sleep(gap)
+    host.batch("link del top0", *host.dress())
+
+
+def unseen(host, variant, gap):
+    """The parent does not run while it happens, as on a machine that is very busy."""
+    pid = host.adit["A"].child.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        if variant in BY_NAME:
+            BY_NAME[variant].do(host, "down", gap)
+        else:
+            remake_at_once(host, variant, gap)
+        time.sleep(gap)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def inside(host, variant, gap):
+    if variant == "remake":
+        host.remake_lan()
+        return
     host.batch("link set lan0 down")
     time.sleep(gap)
     host.batch(*host.dress_lan("A"))
@@ -335,12 +369,13 @@ def block(host, variant, gap):
 
 KINDS = ("veth", "renamed", "macvlan", "bridge")
 ALL_KINDS = KINDS + tuple(f"{kind}+index" for kind in KINDS)
+AT_ONCE_KINDS = tuple(k for k in ALL_KINDS if k != "renamed+index")  # two devices with one index are one too many
 STEPS = [
     #    name               weight variants                      possible  do
     Step("remove", 3, (), there, remove),
     Step("make", 30, ALL_KINDS, absent, make),  # so that it is not absent for long
     Step("remake", 6, ALL_KINDS, there, remake),
-    Step("remake-at-once", 6, tuple(k for k in ALL_KINDS if k != "renamed+index"), there, remake_at_once),
+    Step("remake-at-once", 6, AT_ONCE_KINDS, there, remake_at_once),
     Step("swap", 4, (), there, swap),
     Step("rename", 4, ("down", "live"), there, rename),
     Step("namespace", 4, (), lambda host: there(host) and host.kind != "bridge", namespace),
@@ -349,7 +384,9 @@ STEPS = [
     Step("address", 3, tuple(ADDRESS), there, there_and_back(ADDRESS, ADDRESS_BACK)),
     Step("route", 3, tuple(ROUTE), there, there_and_back(ROUTE, ROUTE_BACK)),
     Step("device", 3, tuple(DEVICE), there, there_and_back(DEVICE, DEVICE_BACK)),
-    Step("inside", 2, (), always, inside),
+    Step("stacked", 3, tuple(STACKED), lambda host: host.kind == "veth", stacked),
+    Step("unseen", 6, AT_ONCE_KINDS + ("swap", "rename"), guarded, unseen),
+    Step("inside", 2, ("down", "remake"), always, inside),
     Step("trunk", 1, (), always, trunk),
     Step("qdisc", 3, ("tbf", "pfifo", "clsact", "ingress"), guarded, qdisc),
     Step("foreign-filter", 3, ("add", "replace"), guarded, foreign_filter),

@@ -29,6 +29,7 @@ from policy import BROADCAST, SECRET_PORT
 
 WORD = {"SECRET": b"HUNT:SECRET:", "SPOOFED": b"HUNT:SPOOFED:", "FREE": b"HUNT:FREE:"}
 OUTER_MAC = {"A": "02:ad:17:00:00:0a", "B": "02:ad:17:00:00:0b"}  # of wan0, however often it is made
+LAN_MACS = {side: (f"02:ad:17:{side}1:00:02", f"02:ad:17:{side}1:00:01") for side in "AB"}  # the host's, the gateway's
 PORT, FREE_PORT = 7001, 7002
 INTERNET, INTERNET6 = "203.0.113.9", "2001:db8:9::9"  # somebody out there; lives on inet's lo
 BURST_GAP, GAP = 0.0005, 0.0028
@@ -234,7 +235,7 @@ def ifindex(sock, ifname):
 class Box:
     """Where packets of one side are put: each place takes the octets of a packet that starts at its IP header."""
 
-    def __init__(self, prefix, side, lan_macs):
+    def __init__(self, prefix, side):
         host, gw, inet = (f"{prefix}-{box}" for box in (f"host{side}", f"gw{side}", "inet"))
         self.wire_name = {"A": "a0", "B": "b0"}[side]
         self.host = socket_in(host, socket.AF_PACKET, socket.SOCK_RAW, 0)
@@ -242,7 +243,7 @@ class Box:
         self.own = {4: socket_in(gw, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW),
                     6: socket_in(gw, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)}
         self.own[4].setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        self.lan_macs, self.mac = lan_macs, OUTER_MAC[side]
+        self.lan_macs, self.mac = LAN_MACS[side], OUTER_MAC[side]
 
     def close(self):
         for sock in (self.host, self.wire, *self.own.values()):
@@ -286,9 +287,9 @@ class Traffic(threading.Thread):
     """Sends every kind at both sides, in an order that comes from the seed, until it is ended.  While `hurried` is
     set it does so faster: a race wants packets that take part."""
 
-    def __init__(self, prefix, seed, lan_macs, without=()):
+    def __init__(self, prefix, seed, without=()):
         super().__init__(daemon=True)
-        self.boxes = {side: Box(prefix, side, lan_macs[side]) for side in "AB"}
+        self.boxes = {side: Box(prefix, side) for side in "AB"}
         self.hurried, self.sent = False, collections.Counter()
         self._ended = threading.Event()
         # Things happen to A, so A sends twice as much.

@@ -3,7 +3,6 @@
 steps that matter."""
 import collections
 import contextlib
-import json
 import random
 import shutil
 import time
@@ -93,7 +92,7 @@ class Walk:
             self.host.start()
             for side in "AB":
                 self.host.wait(f"gw{side} answers", self.host.adit[side].answers, WARM_UP)
-            self.traffic = Traffic(lab.prefix, self.seed, {side: self._macs(lab, side) for side in "AB"}, self.without)
+            self.traffic = Traffic(lab.prefix, self.seed, self.without)
             self.traffic.start()
             stack.callback(self.traffic.end)
             self.host.tunnel_returns()
@@ -113,12 +112,6 @@ class Walk:
             self.kept = lab.dir
         else:
             lab.forget()
-
-    @staticmethod
-    def _macs(lab, side):
-        def mac(box, ifname):
-            return json.loads(lab.run(box, "ip", "-j", "link", "show", ifname).stdout)[0]["address"]
-        return mac(f"host{side}", "eth0"), mac(f"gw{side}", "lan0")
 
     def _take(self, taken):
         step = BY_NAME[taken.name]
