@@ -201,17 +201,17 @@ class Host:
         if self.running and child.poll() is not None:
             self.failures.append(("the daemon runs", f"it ended by itself with {child.returncode}"))
 
-    def programs(self, direction="egress"):
-        return self.lab.tc_programs("gwA", "wan0", direction)
-
-    def guards_first(self):
-        return self.programs()[:1] == ["adit_egress"]
-
-    def guards_outside(self):
+    def guards(self):
+        """Whether our programs are there and are asked first."""
+        first = {way: self.lab.tc_programs("gwA", "wan0", way)[:1] for way in ("egress", "ingress")}
+        if first["egress"] != ["adit_egress"]:
+            return False
+        if self.kind == "tun":  # nothing of Ethernet: no XDP
+            return first["ingress"] and first["ingress"][0].startswith("adit_")
         return "adit_outside" in self.run("ip", "-d", "link", "show", "wan0").stdout
 
-    def guard_returns(self, why, condition):
-        took = self.wait(f"after {why} ours decides first again", condition, GUARD_BACK)
+    def guard_returns(self, why):
+        took = self.wait(f"after {why} ours decides first again", self.guards, GUARD_BACK)
         self.log(f"    after {why} ours was back within {took:.2f} s")
 
 
@@ -225,10 +225,21 @@ def renamed(host, index):
     host.inet(*host.dress_far())
 
 
+def wire_of_tun(host, index):
+    """Like ppp: no Ethernet.  A process carries the packets, and ends with its devices."""
+    log = "tunwire.log"
+    before = host.lab.dir / log
+    seen = before.read_text().count("ready") if before.exists() else 0
+    host.lab.start("gwA", log, PYTHON, HERE / "tunwire.py", "new0", f"{host.lab.prefix}-gwA", f"{host.lab.prefix}-inet")
+    wait_for("tunwire is ready", lambda: before.read_text().count("ready") > seen, 10, 0.02)
+    host.inet("link set new0 name a0", *host.dress_far())
+
+
 # What happens before, in the one batch that also dresses it, and after.
 MAKE = {
     "veth": (nothing, ("{wire}",), lambda host: host.inet(*host.dress_far())),
     "renamed": (renamed, ("link set new0 name wan0",), nothing),
+    "tun": (wire_of_tun, ("link set new0 name wan0",), nothing),
     "macvlan": (lambda host, _: host.use_trunk(),
                 (f"link add link {TRUNK} name wan0 {{index}} address {{mac}} type macvlan mode bridge",), nothing),
     "bridge": (lambda host, _: host.use_trunk(),

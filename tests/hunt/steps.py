@@ -33,6 +33,10 @@ def guarded(host):
     return there(host) and host.running
 
 
+def has_ethernet(host):
+    return guarded(host) and host.kind != "tun"
+
+
 def running(host):
     return host.running
 
@@ -205,7 +209,7 @@ def our_hook_taken(host, why, really=True, ways=("out", "in", "answered")):
         return
     with host.judge.exempt(why, *ways):
         yield
-        host.guard_returns(why, lambda: host.guards_first() and host.guards_outside())
+        host.guard_returns(why)
 
 
 def pinned(host, name):
@@ -368,7 +372,7 @@ def block(host, variant, gap):
 
 
 KINDS = ("veth", "renamed", "macvlan", "bridge")
-ALL_KINDS = KINDS + tuple(f"{kind}+index" for kind in KINDS)
+ALL_KINDS = KINDS + tuple(f"{kind}+index" for kind in KINDS) + ("tun",)
 AT_ONCE_KINDS = tuple(k for k in ALL_KINDS if k != "renamed+index")  # two devices with one index are one too many
 STEPS = [
     #    name               weight variants                      possible  do
@@ -378,21 +382,21 @@ STEPS = [
     Step("remake-at-once", 6, AT_ONCE_KINDS, there, remake_at_once),
     Step("swap", 4, (), there, swap),
     Step("rename", 4, ("down", "live"), there, rename),
-    Step("namespace", 4, (), lambda host: there(host) and host.kind != "bridge", namespace),
+    Step("namespace", 4, (), lambda host: host.kind in ("veth", "renamed", "macvlan"), namespace),
     Step("down-up", 4, ("at-once", "slow"), there, down_up),
     Step("carrier", 2, (), there, carrier),
     Step("address", 3, tuple(ADDRESS), there, there_and_back(ADDRESS, ADDRESS_BACK)),
     Step("route", 3, tuple(ROUTE), there, there_and_back(ROUTE, ROUTE_BACK)),
-    Step("device", 3, tuple(DEVICE), there, there_and_back(DEVICE, DEVICE_BACK)),
-    Step("stacked", 3, tuple(STACKED), lambda host: host.kind == "veth", stacked),
+    Step("device", 3, tuple(DEVICE), lambda host: there(host) and host.kind != "tun", there_and_back(DEVICE, DEVICE_BACK)),
+    Step("stacked", 3, tuple(STACKED), lambda host: host.kind in ("veth", "renamed"), stacked),
     Step("unseen", 6, AT_ONCE_KINDS + ("swap", "rename"), guarded, unseen),
     Step("inside", 2, ("down", "remake"), always, inside),
     Step("trunk", 1, (), always, trunk),
     Step("qdisc", 3, ("tbf", "pfifo", "clsact", "ingress"), guarded, qdisc),
     Step("foreign-filter", 3, ("add", "replace"), guarded, foreign_filter),
     Step("foreign-tcx", 3, ("pass", "next", "behind"), lambda host: guarded(host) and host.tcx, foreign_tcx),
-    Step("foreign-xdp", 2, (), guarded, foreign_xdp),
-    Step("detach", 2, ("xdp", "tc"), guarded, detach),
+    Step("foreign-xdp", 2, (), has_ethernet, foreign_xdp),
+    Step("detach", 2, ("xdp", "tc"), has_ethernet, detach),
     Step("netfilter", 3, ("flush", "table"), running, netfilter),
     Step("pair", 2, (), running, pair),
     Step("kill", 8, ("parent", "ike", "worker", "all"), running, kill),

@@ -239,7 +239,7 @@ class Box:
         host, gw, inet = (f"{prefix}-{box}" for box in (f"host{side}", f"gw{side}", "inet"))
         self.wire_name = {"A": "a0", "B": "b0"}[side]
         self.host = socket_in(host, socket.AF_PACKET, socket.SOCK_RAW, 0)
-        self.wire = socket_in(inet, socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.wire = socket_in(inet, socket.AF_PACKET, socket.SOCK_DGRAM, 0)  # the wire may have no Ethernet
         self.own = {4: socket_in(gw, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW),
                     6: socket_in(gw, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)}
         self.own[4].setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -256,8 +256,8 @@ class Box:
             elif kind.place == HOST_:
                 yield None, bytes(Ether(src=self.lan_macs[0], dst=self.lan_macs[1]) / packet)
             else:
-                group = self._group_mac(packet)
-                yield None, bytes(Ether(src="02:ad:17:00:00:66", dst=group or self.mac) / packet)
+                mac = self._group_mac(packet) or self.mac
+                yield (Ether(bytes(Ether(dst=mac) / packet)).type, 0, 0, bytes.fromhex(mac.replace(":", ""))), bytes(packet)
 
     @staticmethod
     def _group_mac(packet):
@@ -269,7 +269,7 @@ class Box:
         if place == HOST_:
             self.host.sendto(octets, ("eth0", 0))
         elif place == WIRE:
-            self.wire.sendto(octets, (self.wire_name, 0))
+            self.wire.sendto(octets, (self.wire_name, *to))
         else:
             self._send_own(to, octets)
 
