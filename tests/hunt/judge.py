@@ -67,6 +67,7 @@ class Judge(threading.Thread):
         super().__init__(daemon=True)
         self.findings, self.exempted = [], collections.Counter()
         self.counts = collections.Counter()  # of findings, by way, where and kind
+        self.latest = 0.0                    # finding
         self.last = {}                       # (box, kind): when it was last seen where it should be
         self.looked_at = 0
         self._exempt = []                    # [way, since, until]
@@ -185,6 +186,7 @@ class Judge(threading.Thread):
             packet = described(octets, protocol) if protocol else f"{len(octets)} octets of UDP"
             self.findings.append(Finding(when, way, where, kind, packet))
         self.counts[way, where, kind] += 1
+        self.latest = max(self.latest, when)
 
     # ---- for the walk -----------------------------------------------------------------------
 

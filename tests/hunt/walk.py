@@ -140,6 +140,9 @@ class Walk:
             self.log(f"  LEAK {leak.way} at {leak.where}: {leak.kind}, first at {clock(leak.time)}, {count} in all: {leak.packet}")
         if more := self.leaks[SHOWN:]:
             self.log(f"  LEAK of {len(more)} more sorts: {', '.join(sorted({leak.kind for leak in more}))}")
+        if self.leaks:
+            first = min(leak.time for leak in self.leaks)
+            self.log(f"  {sum(self.judge.counts.values())} clear packets from {clock(first)} to {clock(self.judge.latest)}")
         for what, why in self.failures:
             self.log(f"  WRONG after {after}: {what}: {why}")
 
