@@ -128,8 +128,10 @@ static void put_direction(FILE *f, const struct direction *d, const struct conf 
 
 	for (i = 0; i < c->n_policies; i++)
 		put_policy(f, d, c, c->policies[i]);
-	fprintf(f, "  chain %s {\n    type filter hook %s; policy accept;\n    %s @guarded_%s accept\n",
-		d->chain, d->hook, d->index, d->chain);
+	fprintf(f,
+		"  chain %s {\n    type filter hook %s; policy accept;\n    meta %s . meta %sgroup "
+		"@guarded_%s accept\n",
+		d->chain, d->hook, d->index, d->index, d->chain);
 	for (i = 0; i < c->n_interfaces; i++)
 		if (c->interfaces[i]->policy)
 			fprintf(f, "    %s \"%s\" goto %s_%x\n", d->name, c->interfaces[i]->name, d->chain,
@@ -144,7 +146,7 @@ static void put_table(FILE *f, const char *table, const struct conf *c)
 	/* One transaction: there is no moment without a table when there was one. */
 	fprintf(f, "add table inet %s\ndelete table inet %s\ntable inet %s {\n", table, table, table);
 	for (i = 0; i < sizeof(directions) / sizeof(*directions); i++)
-		fprintf(f, "  set guarded_%s { type iface_index; }\n", directions[i].chain);
+		fprintf(f, "  set guarded_%s { type iface_index . devgroup; }\n", directions[i].chain);
 	for (i = 0; i < sizeof(directions) / sizeof(*directions); i++)
 		put_direction(f, &directions[i], c);
 	fprintf(f, "}\n");
@@ -247,7 +249,8 @@ static void put_set(FILE *f, const struct backstop *b, const struct direction *d
 
 	fprintf(f, "flush set inet %s guarded_%s\n", b->table, d->chain);
 	for (i = 0; i < set->n; i++)
-		fprintf(f, "add element inet %s guarded_%s { %u }\n", b->table, d->chain, set->ifindex[i]);
+		fprintf(f, "add element inet %s guarded_%s { %u . %u }\n", b->table, d->chain,
+			set->v[i].ifindex, set->v[i].group);
 }
 
 int backstop_guarded(struct backstop *b, const struct backstop_set *in, const struct backstop_set *out,

@@ -3,8 +3,9 @@
  * nobody runs to attach one.
  *
  * A nftables table of this network namespace, "adit-INSTANCE", has the rules once more, in its own words.  It knows
- * interfaces by name, so it outlives the device, and leaves alone the ones whose index is in a set: those have our
- * programs, which are asked later, know SAs and count reasons.  An orderly end empties the sets.  Both directions.
+ * interfaces by name, so it outlives the device, and leaves alone the ones whose index and group are in a set: those have
+ * our programs, which are asked later, know SAs and count reasons.  The group dies with the device, at once and without
+ * anybody's doing, so a successor of the same name and index is not taken for it.  An orderly end empties the sets.  Both directions.
  */
 #ifndef ADIT_BACKSTOP_H
 #define ADIT_BACKSTOP_H
@@ -24,7 +25,9 @@ void backstop_close(struct backstop *b); /* the table stays */
 int backstop_write(struct backstop *b, const struct conf *conf, const char **why);
 /* Which interfaces our programs guard, a set a direction: only those.  The same. */
 struct backstop_set {
-	unsigned ifindex[32];
+	struct {
+		unsigned ifindex, group;
+	} v[32];
 	unsigned n;
 };
 int backstop_guarded(struct backstop *b, const struct backstop_set *in, const struct backstop_set *out,

@@ -178,12 +178,32 @@ static int attach_xdp(struct guard *g, struct guarded *e, const struct link *dev
 	return err;
 }
 
+/* The backstop knows by it which device has our programs.  A group that somebody else gave serves as well. */
+static void mark(struct guarded *e)
+{
+	if (!e->link.group && link_set_group(e->link.ifindex, GUARD_GROUP) == 0)
+		e->link.group = GUARD_GROUP;
+}
+
+/* True if it has another one than we believe. */
+static bool marked_anew(struct guarded *e)
+{
+	struct link now;
+
+	if (link_get_index(e->link.ifindex, &now) || now.group == e->link.group)
+		return false;
+	e->link.group = now.group;
+	mark(e);
+	return true;
+}
+
 /* One hook in trouble must not keep the guard from the other. */
 static void attach(struct guard *g, struct guarded *e, const struct link *device)
 {
 	int tc = attach_tc(g, e), xdp = attach_xdp(g, e, device);
 
 	e->tried = tc || xdp;
+	mark(e);
 }
 
 static void guard_one(struct guard *g, struct guarded *e)
@@ -215,8 +235,10 @@ static void backstop_said(struct guard *g, int err, const char *why)
 
 static void add_index(struct backstop_set *set, const struct guarded *e, bool guarded)
 {
-	if (e->link.ifindex && guarded)
-		set->ifindex[set->n++] = e->link.ifindex;
+	if (!e->link.ifindex || !guarded)
+		return;
+	set->v[set->n].ifindex = e->link.ifindex;
+	set->v[set->n++].group = e->link.group;
 }
 
 /* Only an interface that has our program may pass by the backstop, a direction at a time. */
@@ -396,8 +418,10 @@ static bool put_back(struct guard *g)
 		if (!e->link.ifindex || (e->put_back_ms && now - e->put_back_ms < PUT_BACK_MS))
 			continue;
 		/* It may be gone since: then there is nothing to say, and the next look finds out. */
-		if (link_get_index(e->link.lower, &device) || stands(e))
+		if (link_get_index(e->link.lower, &device) || stands(e)) {
+			changed |= marked_anew(e);
 			continue;
+		}
 		was = e->at;
 		e->put_back_ms = now;
 		attach(g, e, &device);

@@ -19,6 +19,9 @@
 
 struct guard;
 
+/* The group of a device that has our programs, when it had none ("ip link show" tells it). */
+#define GUARD_GROUP 0xad17
+
 /* 0, -ENOMEM, or why the rules cannot be written; an interface in trouble is told and tried again by guard_look.
  * conf stays the caller's. */
 int guard_open(const char *instance, const struct conf *conf, struct programs *programs, struct guard **ret);

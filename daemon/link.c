@@ -96,6 +96,9 @@ static int read_link(const struct nlmsghdr *nlh, void *self)
 		case IFLA_IFALIAS:
 			snprintf(l->alias, sizeof(l->alias), "%s", mnl_attr_get_str(a));
 			break;
+		case IFLA_GROUP:
+			l->group = mnl_attr_get_u32(a);
+			break;
 		case IFLA_LINK:
 			below = mnl_attr_get_u32(a);
 			break;
@@ -290,6 +293,19 @@ int link_make_pair(const char *near, const char *far, const char *alias, unsigne
 	keep_quiet(far);
 	err = set_up(near, alias);
 	return err ? err : set_up(far, alias);
+}
+
+int link_set_group(unsigned ifindex, unsigned group)
+{
+	char buf[512];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *ifi;
+
+	nlh->nlmsg_type = RTM_NEWLINK;
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_index = (int)ifindex;
+	mnl_attr_put_u32(nlh, IFLA_GROUP, group);
+	return ask(nlh, NULL, NULL);
 }
 
 int link_tx_offload_off(const char *name)

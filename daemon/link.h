@@ -18,6 +18,7 @@ struct link {
 	uint16_t vlan; /* 802.1Q id, 0 = not a VLAN device */
 	uint16_t type; /* ARPHRD_* */
 	uint8_t mac[6];
+	unsigned group; /* "ip link set NAME group"; 0 = nobody set one */
 	bool up;
 	char alias[64]; /* "ip link set NAME alias TEXT" */
 };
@@ -32,6 +33,9 @@ int link_each_address(void (*take)(void *self, unsigned ifindex, const struct ad
 /* A veth pair, both ends up, without IPv6 chatter.  A pair of that name with that alias is an earlier one of
  * ours and is replaced; anything else of that name stays: -EEXIST. */
 int link_make_pair(const char *near, const char *far, const char *alias, unsigned mtu);
+
+/* 0 or -errno. */
+int link_set_group(unsigned ifindex, unsigned group);
 
 /* The kernel then segments and sums what it sends through the device. */
 int link_tx_offload_off(const char *name);
