@@ -172,14 +172,16 @@ static bool goes_out(const struct nat_rule *r, const char *name)
 
 static enum fit fits_protocol(const struct nat_rule *r, uint8_t protocol)
 {
-	static const uint8_t all[sizeof(r->protocols)] = {[0 ... sizeof(r->protocols) - 1] = 0xff},
-			     none[sizeof(all)];
+	uint8_t all = 0xff, any = 0;
+	size_t i;
 
 	if (protocol)
 		return r->protocols[protocol / 8] & 1u << protocol % 8 ? WHOLE : NO;
-	if (memcmp(r->protocols, all, sizeof(all)) == 0)
-		return WHOLE;
-	return memcmp(r->protocols, none, sizeof(none)) ? PART : NO;
+	for (i = 0; i < sizeof(r->protocols); i++) {
+		all &= r->protocols[i];
+		any |= r->protocols[i];
+	}
+	return all == 0xff ? WHOLE : any ? PART : NO;
 }
 
 static enum fit fits_ports(const struct ranges *of_rule, const uint16_t ports[2])

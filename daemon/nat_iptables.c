@@ -49,7 +49,7 @@ static bool split(struct line *l)
 static bool add_addresses(struct ranges *r, const char *word)
 {
 	const char *dash = strchr(word, '-');
-	struct addr_range range;
+	struct addr_range range = {0};
 	char first[ADDR_STRLEN];
 	struct addr a;
 	unsigned len;

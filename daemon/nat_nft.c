@@ -23,6 +23,15 @@ static const char *str(const json_t *j, const char *key)
 	return s ? s : "";
 }
 
+/* Statements and verdicts are objects with one key, {"accept": null}. */
+static const char *only_key(const json_t *j, const json_t **v)
+{
+	void *at = json_object_iter((json_t *)j);
+
+	*v = at ? json_object_iter_value(at) : NULL;
+	return at ? json_object_iter_key(at) : "";
+}
+
 /* ---- as a person would write it -------------------------------------------------------------- */
 
 struct words {
@@ -481,7 +490,8 @@ static void name_rule(struct nat_rule *r, const json_t *rule)
 		 (long long)json_integer_value(json_object_get(rule, "handle")));
 	json_array_foreach(json_object_get(rule, "expr"), i, statement)
 	{
-		json_object_foreach((json_t *)statement, key, v) say_statement(&w, key, v);
+		key = only_key(statement, &v);
+		say_statement(&w, key, v);
 	}
 	if (*str(rule, "comment"))
 		say(&w, "comment %s", str(rule, "comment"));
@@ -514,13 +524,11 @@ static struct nat_rule *rule_until(struct reading *rd, const json_t *rule, size_
 	{
 		if (i == end)
 			break;
-		json_object_foreach((json_t *)statement, key, v)
-		{
-			if (strcmp(key, "match") == 0)
-				want_match(rd, v);
-			else
-				act(rd->rule, key, v);
-		}
+		key = only_key(statement, &v);
+		if (strcmp(key, "match") == 0)
+			want_match(rd, v);
+		else
+			act(rd->rule, key, v);
 	}
 	return rd->rule;
 }
@@ -555,7 +563,8 @@ static bool verdict_map(struct reading *rd, struct nat_chain *c, const json_t *r
 		elem = json_object_get(json_array_get(e, 0), "elem");
 		want_equal(rd, json_object_get(vmap, "key"),
 			   elem ? json_object_get(elem, "val") : json_array_get(e, 0), false);
-		json_object_foreach(json_array_get(e, 1), key, v) act(rd->rule, key, v);
+		key = only_key(json_array_get(e, 1), &v);
+		act(rd->rule, key, v);
 		if (!append(c, rd->rule))
 			return false;
 	}
@@ -658,7 +667,10 @@ static void find_wanted(struct reading *rd, const json_t *objects)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(objects, i, o) want_sets_of(rd, json_object_get(o, "rule"));
+	json_array_foreach(objects, i, o)
+	{
+		want_sets_of(rd, json_object_get(o, "rule"));
+	}
 }
 
 /* nft -j writes one object {"nftables": [...]} for each command. */

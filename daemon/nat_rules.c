@@ -168,13 +168,15 @@ void nat_ruleset_free(struct nat_ruleset *rs)
 /* Appends to an array that grows by doubling. */
 static bool append(void *array, unsigned *n, void *item)
 {
-	void **v = *(void ***)array;
+	void **v, **more;
 
+	memcpy(&v, array, sizeof(v));
 	if ((*n & (*n - 1)) == 0) {
-		v = realloc(v, (*n ? 2 * *n : 1) * sizeof(*v));
-		if (!v)
+		more = realloc(v, (*n ? 2 * *n : 1) * sizeof(*more));
+		if (!more)
 			return false;
-		*(void ***)array = v;
+		v = more;
+		memcpy(array, &v, sizeof(v));
 	}
 	v[(*n)++] = item;
 	return true;
