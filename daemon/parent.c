@@ -609,6 +609,8 @@ static void loop(struct parent *p)
 			hear_netfilter(p);
 		look(p);
 		settle(p);
+		if (p->netfilter_fd < 0) /* nobody tells: as often as it may */
+			natwatch_changed(p->natwatch);
 		natwatch_look(p->natwatch, p->conf);
 		restart_due(p);
 		tell_manager(p);
