@@ -10,28 +10,22 @@
 #include "clock.h"
 #include "log.h"
 #include "spd.h"
+#include "warnings.h"
 
 #define GUARDED_MAX (2 * ADIT_PORTS_MAX) /* those that were renamed among them */
 
-/* Two who want to be first could put themselves there for ever: once a second is enough, and nobody reads a
- * log that says it more often than this. */
+/* Two who want to be first could put themselves there for ever: once a second is enough. */
 #define PUT_BACK_MS 1000
-#define SAID_MOST   3
-#define SAID_WITHIN 60000 /* ms */
 
-/* How often something was said lately. */
-struct said {
-	uint64_t since_ms;
-	unsigned n;
-};
+/* Why a foreign XDP program outside matters; what comes in is guarded at TC then. */
+#define SLOW_WAY "what comes in is guarded at TC and takes the slow way"
 
 struct guarded {
 	const struct conf_interface *conf;
-	struct link link;     /* ifindex 0: it is not there */
-	struct guard_port at; /* what is attached */
-	bool tried;	      /* and was not, once: say only what changes */
-	uint64_t put_back_ms; /* when that was last done */
-	struct said said;
+	struct link link;		 /* ifindex 0: it is not there */
+	struct tc_place egress, ingress; /* ingress: where XDP cannot be ours */
+	struct xdp_place xdp;		 /* of the device, which a VLAN has below it */
+	uint64_t put_back_ms;		 /* when that was last done */
 };
 
 struct guard {
@@ -42,19 +36,6 @@ struct guard {
 	struct guarded v[GUARDED_MAX]; /* as configured, in that order, and behind them what was renamed */
 	unsigned n_conf, n;
 };
-
-static bool may_say(struct said *said, const char *name)
-{
-	uint64_t now = clock_ms();
-
-	if (!said->n || now - said->since_ms >= SAID_WITHIN) {
-		if (said->n > SAID_MOST)
-			log_error("%s: that happened %u times more within a minute", name,
-				  said->n - SAID_MOST);
-		*said = (struct said){.since_ms = now};
-	}
-	return said->n++ < SAID_MOST;
-}
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
@@ -119,15 +100,6 @@ static int write_rows(struct guard *g, const struct guarded *e, struct link *dev
 
 /* ---- attaching ----------------------------------------------------------------------------- */
 
-static void say_not_attached(const struct guarded *e, const char *kind, int err)
-{
-	if (err == -EBUSY)
-		log_error("%s carries an XDP program that is not ours; remove it: ip link set %s xdp off",
-			  e->link.name, e->link.name);
-	else
-		log_error("%s: %s program not attached: %s", e->link.name, kind, strerror(-err));
-}
-
 static enum xdp_mode mode_of(const struct conf_interface *conf)
 {
 	static const enum xdp_mode modes[] = {
@@ -139,43 +111,33 @@ static enum xdp_mode mode_of(const struct conf_interface *conf)
 	return modes[conf->xdp];
 }
 
-static int attach_tc(struct guard *g, struct guarded *e)
+/* A hidden tag would make frames of other VLANs look like this interface's own. */
+static void show_tags(const struct link *device)
 {
-	enum tc_mode mode;
-	int err = programs_attach_tc(g->programs, PROGRAM_EGRESS, e->link.ifindex, &mode);
+	int err = link_rx_vlan_offload_off(device->name);
 
-	if (!err && e->link.type != ARPHRD_ETHER)
-		err = programs_attach_tc(g->programs, PROGRAM_INGRESS, e->link.ifindex, &mode);
-	if (!err && (!e->at.tc || e->at.tc_mode != mode))
-		log_info("%s: TC %s", e->link.name,
-			 mode == TC_MODE_TCX ? "tcx" : "clsact (the kernel has no tcx)");
-	if (err && !e->tried)
-		say_not_attached(e, "TC", err == -EBUSY ? -EEXIST : err);
-	e->at.tc = !err;
-	e->at.tc_mode = mode;
-	return err;
+	if (err && err != -EOPNOTSUPP)
+		log_warn("%s: VLAN tags stay hidden from XDP: %s", device->name, strerror(-err));
 }
 
-static int attach_xdp(struct guard *g, struct guarded *e, const struct link *device)
+static bool has_ethernet(const struct guarded *e)
 {
-	bool native;
-	int err;
+	return e->link.type == ARPHRD_ETHER;
+}
 
-	if (e->link.type != ARPHRD_ETHER)
-		return 0;
-	/* A hidden tag would make frames of other VLANs look like this interface's own. */
-	err = link_rx_vlan_offload_off(device->name);
-	if (err && err != -EOPNOTSUPP && !e->at.xdp)
-		log_warn("%s: VLAN tags stay hidden from XDP: %s", device->name, strerror(-err));
-	err = programs_attach_xdp(g->programs, PROGRAM_OUTSIDE, device->ifindex, mode_of(e->conf), &native);
-	if (!err && (!e->at.xdp || e->at.native != native))
-		log_info("%s: XDP %s", device->name,
-			 native ? "native" : "generic (slower; the driver has no native XDP)");
-	if (err && !e->tried)
-		say_not_attached(e, "XDP", err);
-	e->at.xdp = !err;
-	e->at.native = native;
-	return err;
+/* At XDP, and where that cannot be, at TC: on the interface itself, not on the device below, where the frames of a VLAN
+ * have their tags still.  One is there before the other goes. */
+static void attach_inbound(struct guard *g, struct guarded *e, const struct link *device)
+{
+	if (has_ethernet(e)) {
+		if (!e->xdp.ours)
+			show_tags(device);
+		place_xdp_take(g->programs, &e->xdp, PROGRAM_OUTSIDE, device, mode_of(e->conf), SLOW_WAY);
+	}
+	if (e->xdp.ours)
+		place_tc_leave(g->programs, &e->ingress, PROGRAM_INGRESS, &e->link);
+	else
+		place_tc_take(g->programs, &e->ingress, PROGRAM_INGRESS, &e->link);
 }
 
 /* The backstop knows by it which device has our programs.  A group that somebody else gave serves as well. */
@@ -200,9 +162,8 @@ static bool marked_anew(struct guarded *e)
 /* One hook in trouble must not keep the guard from the other. */
 static void attach(struct guard *g, struct guarded *e, const struct link *device)
 {
-	int tc = attach_tc(g, e), xdp = attach_xdp(g, e, device);
-
-	e->tried = tc || xdp;
+	place_tc_take(g->programs, &e->egress, PROGRAM_EGRESS, &e->link);
+	attach_inbound(g, e, device);
 	mark(e);
 }
 
@@ -216,9 +177,14 @@ static void guard_one(struct guard *g, struct guarded *e)
 	attach(g, e, &device);
 }
 
+static bool guards_in(const struct guarded *e)
+{
+	return e->xdp.ours || e->ingress.ours;
+}
+
 static bool has_all(const struct guarded *e)
 {
-	return !e->link.ifindex || (e->at.tc && (e->at.xdp || e->link.type != ARPHRD_ETHER));
+	return !e->link.ifindex || (e->egress.ours && guards_in(e));
 }
 
 /* ---- the backstop -------------------------------------------------------------------------- */
@@ -252,8 +218,8 @@ static void tell_backstop(struct guard *g, bool again)
 	if (!g->backstop)
 		return;
 	for (i = 0; i < g->n_conf; i++) {
-		add_index(&in, &g->v[i], has_all(&g->v[i]));
-		add_index(&out, &g->v[i], g->v[i].at.tc);
+		add_index(&in, &g->v[i], guards_in(&g->v[i]));
+		add_index(&out, &g->v[i], g->v[i].egress.ours);
 	}
 	if (again)
 		err = backstop_write(g->backstop, g->conf, &why);
@@ -301,7 +267,8 @@ static void lose(struct guard *g, struct guarded *e)
 		keep_renamed(g, e, name);
 	else
 		programs_forget_port(g->programs, e->link.ifindex);
-	*e = (struct guarded){.conf = e->conf, .said = e->said};
+	place_forget(&e->link);
+	*e = (struct guarded){.conf = e->conf};
 }
 
 /* The device that has the configured name now, if one has. */
@@ -366,49 +333,22 @@ static void forget_renamed(struct guard *g)
 
 /* ---- programs that somebody took away ------------------------------------------------------ */
 
-static bool tc_stands(struct guarded *e, enum program which, bool quiet)
+static bool stands(struct guard *g, struct guarded *e, const struct link *device)
 {
-	struct program_name first;
+	bool out = place_tc_stands(g->programs, &e->egress, PROGRAM_EGRESS, &e->link), in = true;
 
-	if (programs_attached_tc(which, e->link.ifindex, &first))
-		return true;
-	if (quiet || !may_say(&e->said, e->link.name))
-		return false;
-	if (first.id)
-		log_error("%s: the TC program \"%.15s\" (id %u) was put in front of ours, which goes first "
-			  "again",
-			  e->link.name, first.name, first.id);
-	else
-		log_error("%s: somebody took our TC program off; it is put back", e->link.name);
-	return false;
-}
-
-static bool xdp_stands(struct guarded *e, bool quiet)
-{
-	if (e->link.type != ARPHRD_ETHER || programs_attached_xdp(e->link.lower))
-		return true;
-	if (!quiet && may_say(&e->said, e->link.name))
-		log_error("%s: somebody took our XDP program off; it is put back", e->link.name);
-	return false;
-}
-
-/* quiet: it never stood, which was said. */
-static bool stands(struct guarded *e)
-{
-	bool quiet = !has_all(e);
-	bool tc = tc_stands(e, PROGRAM_EGRESS, quiet);
-
-	if (e->link.type != ARPHRD_ETHER)
-		tc &= tc_stands(e, PROGRAM_INGRESS, quiet);
-	return xdp_stands(e, quiet) && tc;
+	if (has_ethernet(e))
+		in = place_xdp_stands(g->programs, &e->xdp, device, SLOW_WAY);
+	if (!e->xdp.ours)
+		in &= place_tc_stands(g->programs, &e->ingress, PROGRAM_INGRESS, &e->link);
+	return out && in;
 }
 
 /* True when the backstop has to know. */
 static bool put_back(struct guard *g)
 {
 	uint64_t now = clock_ms();
-	bool changed = false;
-	struct guard_port was;
+	bool changed = false, out, in;
 	struct link device;
 	unsigned i;
 
@@ -417,15 +357,16 @@ static bool put_back(struct guard *g)
 
 		if (!e->link.ifindex || (e->put_back_ms && now - e->put_back_ms < PUT_BACK_MS))
 			continue;
+		out = e->egress.ours;
+		in = guards_in(e);
 		/* It may be gone since: then there is nothing to say, and the next look finds out. */
-		if (link_get_index(e->link.lower, &device) || stands(e)) {
+		if (link_get_index(e->link.lower, &device) || stands(g, e, &device)) {
 			changed |= marked_anew(e);
 			continue;
 		}
-		was = e->at;
 		e->put_back_ms = now;
 		attach(g, e, &device);
-		changed |= was.tc != e->at.tc || was.xdp != e->at.xdp;
+		changed |= out != e->egress.ours || in != guards_in(e);
 	}
 	return changed;
 }
@@ -458,14 +399,25 @@ bool guard_stands(const struct guard *g)
 	return true;
 }
 
-struct guard_port guard_port(const struct guard *g, unsigned ifindex)
+const struct tc_place *guard_tc(const struct guard *g, unsigned ifindex)
 {
 	unsigned i;
 
 	for (i = 0; i < g->n; i++)
 		if (ifindex && g->v[i].link.ifindex == ifindex)
-			return g->v[i].at;
-	return (struct guard_port){0};
+			return &g->v[i].egress;
+	return NULL;
+}
+
+const struct xdp_place *guard_xdp(const struct guard *g, unsigned ifindex)
+{
+	unsigned i;
+
+	for (i = 0; i < g->n; i++)
+		if (ifindex && has_ethernet(&g->v[i]) &&
+		    (g->v[i].link.ifindex == ifindex || g->v[i].link.lower == ifindex))
+			return &g->v[i].xdp;
+	return NULL;
 }
 
 unsigned guard_rows(const struct guard *g, __u32 *ifindexes, unsigned max)
@@ -549,8 +501,13 @@ int guard_open(const char *instance, const struct conf *conf, struct programs *p
 	err = spd_write(programs, conf);
 	if (err)
 		log_error("the rules cannot be written: %s", strerror(-err));
+	/* What is not said of an interface now is of an earlier configuration's. */
+	warnings_begin("tc");
+	warnings_begin("xdp");
 	if (!err)
 		err = find_all(g);
+	warnings_end("tc");
+	warnings_end("xdp");
 	if (err) {
 		guard_close(g);
 		return err;

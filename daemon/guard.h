@@ -15,6 +15,7 @@
 
 #include "conf.h"
 #include "link.h"
+#include "place.h"
 #include "programs.h"
 
 struct guard;
@@ -38,12 +39,9 @@ bool guard_stands(const struct guard *g);
  * guard_open. */
 void guard_leave(struct guard *g);
 
-/* What is attached to a policy interface, for those who show it. */
-struct guard_port {
-	bool xdp, native, tc;
-	enum tc_mode tc_mode;
-};
-struct guard_port guard_port(const struct guard *g, unsigned ifindex);
+/* What is attached to a policy interface, for those who show it; NULL: it is none.  XDP's also by the device below it. */
+const struct tc_place *guard_tc(const struct guard *g, unsigned ifindex);
+const struct xdp_place *guard_xdp(const struct guard *g, unsigned ifindex);
 /* The ifindexes whose rows and programs are the guard's; how many. */
 unsigned guard_rows(const struct guard *g, __u32 *ifindexes, unsigned max);
 

@@ -18,7 +18,8 @@ struct device {
 	struct link link;
 	uint32_t slot;
 	enum xdp_mode mode;
-	bool attached, native; /* an inside device's program; the others are the guard's */
+	struct xdp_place xdp; /* of an inside device and of the far end; the others are the guard's */
+	int no_socket;	      /* errno of AF_XDP's refusal */
 	bool zero_copy_wanted;
 	bool outside; /* else inside; a VLAN parent of both is outside */
 	struct xsk_port *xsk;

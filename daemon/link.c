@@ -18,8 +18,7 @@
 
 #define MESSAGE_MAX 32768 /* a link with many virtual functions fills more than a page */
 
-/* Sends one request and feeds the answers to cb until the acknowledgement. */
-static int ask(struct nlmsghdr *request, mnl_cb_t cb, void *self)
+int link_ask(struct nlmsghdr *request, int (*cb)(const struct nlmsghdr *, void *), void *self)
 {
 	static char answer[MESSAGE_MAX];
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
@@ -144,7 +143,7 @@ static int get(struct nlmsghdr *nlh, struct link *ret)
 	struct link l = {0};
 	int err;
 
-	err = ask(nlh, read_link, &l);
+	err = link_ask(nlh, read_link, &l);
 	if (err)
 		return err;
 	if (!l.ifindex)
@@ -223,10 +222,10 @@ int link_each_address(void (*take)(void *self, unsigned ifindex, const struct ad
 	nlh->nlmsg_type = RTM_GETADDR;
 	nlh->nlmsg_flags = NLM_F_DUMP;
 	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifaddrmsg));
-	return ask(nlh, read_address, &visit);
+	return link_ask(nlh, read_address, &visit);
 }
 
-static int delete_link(const char *name)
+int link_delete(const char *name)
 {
 	char buf[512];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
@@ -234,7 +233,7 @@ static int delete_link(const char *name)
 	nlh->nlmsg_type = RTM_DELLINK;
 	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-	return ask(nlh, NULL, NULL);
+	return link_ask(nlh, NULL, NULL);
 }
 
 static int set_up(const char *name, const char *alias)
@@ -248,7 +247,7 @@ static int set_up(const char *name, const char *alias)
 	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
 	mnl_attr_put_strz(nlh, IFLA_IFALIAS, alias);
-	return ask(nlh, NULL, NULL);
+	return link_ask(nlh, NULL, NULL);
 }
 
 /* No link-local address, hence no neighbour discovery into the pair.  A kernel without IPv6 has no such key.
@@ -269,7 +268,7 @@ int link_make_pair(const char *near, const char *far, const char *alias, unsigne
 	if (link_get(near, &old) == 0) {
 		if (strcmp(old.alias, alias))
 			return -EEXIST;
-		delete_link(near);
+		link_delete(near);
 	}
 	nlh->nlmsg_type = RTM_NEWLINK;
 	nlh->nlmsg_flags = NLM_F_CREATE | NLM_F_EXCL;
@@ -286,7 +285,7 @@ int link_make_pair(const char *near, const char *far, const char *alias, unsigne
 	mnl_attr_nest_end(nlh, peer);
 	mnl_attr_nest_end(nlh, data);
 	mnl_attr_nest_end(nlh, info);
-	err = ask(nlh, NULL, NULL);
+	err = link_ask(nlh, NULL, NULL);
 	if (err)
 		return err;
 	keep_quiet(near);

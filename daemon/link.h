@@ -30,6 +30,8 @@ int link_get_index(unsigned ifindex, struct link *ret);
 /* Every address that the world may see on an interface now: global, no secondary or temporary one. */
 int link_each_address(void (*take)(void *self, unsigned ifindex, const struct addr *address), void *self);
 
+int link_delete(const char *name);
+
 /* A veth pair, both ends up, without IPv6 chatter.  A pair of that name with that alias is an earlier one of
  * ours and is replaced; anything else of that name stays: -EEXIST. */
 int link_make_pair(const char *near, const char *far, const char *alias, unsigned mtu);
@@ -63,5 +65,9 @@ int link_watch(void);
 void link_drain(int fd, struct link_news *news);
 /* The same for any netlink protocol and its groups (a mask). */
 int link_listen(int protocol, unsigned groups);
+
+/* One rtnetlink request; its answers, or what it dumps, go to cb until the acknowledgement. */
+struct nlmsghdr;
+int link_ask(struct nlmsghdr *request, int (*cb)(const struct nlmsghdr *, void *), void *self);
 
 #endif

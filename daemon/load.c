@@ -144,6 +144,24 @@ static int share_maps(struct programs *p, const struct programs *with, enum prog
 	return 0;
 }
 
+/* Every program can be asked for the map that says whose it is, also one that does not use it. */
+static int sign(struct programs *p)
+{
+	struct bpf_program *prog;
+	struct adit_host host;
+	__u32 zero = 0;
+	int fd = bpf_map__fd(p->skel->maps.host);
+
+	bpf_object__for_each_program(prog, p->skel->obj)
+	{
+		if (bpf_program__fd(prog) >= 0 && bpf_prog_bind_map(bpf_program__fd(prog), fd, NULL))
+			return -errno;
+	}
+	if (bpf_map_lookup_elem(fd, &zero, &host))
+		return -errno;
+	return programs_set_host(p, &host);
+}
+
 /* Everything, with pinned maps; or, for one that has them already, another copy of one program. */
 static int load_once(struct programs *p, const struct programs *of, enum program which)
 {
@@ -155,6 +173,8 @@ static int load_once(struct programs *p, const struct programs *of, enum program
 	err = of ? share_maps(p, of, which) : set_pin_paths(p);
 	if (!err)
 		err = adit_bpf__load(p->skel);
+	if (!err)
+		err = sign(p);
 	if (err) {
 		adit_bpf__destroy(p->skel);
 		p->skel = NULL;
@@ -164,6 +184,7 @@ static int load_once(struct programs *p, const struct programs *of, enum program
 
 int load_copy(const struct programs *of, enum program which, struct programs *copy)
 {
+	snprintf(copy->instance, sizeof(copy->instance), "%s", of->instance);
 	return load_once(copy, of, which);
 }
 
@@ -209,6 +230,7 @@ int programs_load(const char *instance, char *why, size_t why_size, struct progr
 		return -ENOMEM;
 	load_hush();
 	libbpf_said[0] = '\0';
+	snprintf(p->instance, sizeof(p->instance), "%s", instance);
 	load_pin_dir(instance, p->dir, sizeof(p->dir));
 	err = ensure_bpffs();
 	if (!err)

@@ -7,6 +7,7 @@
 
 struct programs {
 	struct adit_bpf *skel;
+	char instance[16];
 	char dir[128]; /* of the pins */
 };
 
@@ -16,8 +17,6 @@ void load_free_copy(struct programs *copy);
 
 void load_pin_dir(const char *instance, char *dir, size_t size);
 void load_remove_pins(const char *dir);
-/* No program of ours on what an entry of the map ports stands for. */
-void programs_leave(int ports_fd, __u32 ifindex);
 /* What libbpf warns of is not printed; programs_load passes it on. */
 void load_hush(void);
 

@@ -9,16 +9,16 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "backstop.h"
 #include "log.h"
 #include "parent.h"
-#include "programs.h"
-#include "state.h"
+#include "unload.h"
 
 static const char usage[] =
 	"usage: aditd [-i NAME] -f FILE     run in the foreground with this configuration\n"
 	"       aditd [-i NAME] --unload    remove programs and maps of a stopped instance;\n"
 	"                                   what policy protected passes in clear from then on\n"
+	"                                   exit status: 0 nothing is left, 66 nothing was there,\n"
+	"                                   75 the instance runs, 1 something is left\n"
 	"       aditd [-i NAME] --guard -f FILE   only guard, and end: what policy protects is blocked\n"
 	"  -f, --file FILE      configuration, /etc/adit/adit.conf if not given\n"
 	"  -i, --instance NAME  several can run on one machine; \"adit\" if not given\n"
@@ -32,23 +32,6 @@ static bool valid_instance(const char *name)
 	return *name && strlen(name) <= INSTANCE_MAX &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
 		       strlen(name);
-}
-
-static int unload(const char *instance)
-{
-	int err = programs_unload(instance);
-	bool was = backstop_remove(instance);
-
-	/* Who unloads does not want to be guarded by it at the next boot. */
-	was |= state_forget(instance);
-	if (err == -ENOENT && was)
-		err = 0;
-	if (err && err != -ENOENT) {
-		fprintf(stderr, "aditd: instance %s is not unloaded: %s\n", instance, strerror(-err));
-		return EXIT_FAILURE;
-	}
-	printf("instance %s: %s\n", instance, err ? "nothing was loaded" : "programs and maps removed");
-	return 0;
 }
 
 int main(int argc, char **argv)
@@ -97,7 +80,7 @@ int main(int argc, char **argv)
 		return EX_NOPERM;
 	}
 	if (remove_only)
-		return unload(instance);
+		return unload_run(instance);
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	log_open(instance, "parent", LOG_LEVEL_INFO);
 	return guard_only ? parent_guard(instance, file) : parent_run(instance, file);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "pair.h"
 
 static unsigned pair_mtu(const struct conf *conf)
 {
@@ -57,6 +58,11 @@ static int allow_decrypted(const char *near)
 	return 0;
 }
 
+static void alias_of(const char *instance, char alias[64])
+{
+	snprintf(alias, 64, "adit instance %.12s", instance);
+}
+
 int host_make_pair(struct host *h, const char *instance)
 {
 	char near[IFNAMSIZ], far[IFNAMSIZ], alias[64];
@@ -66,7 +72,7 @@ int host_make_pair(struct host *h, const char *instance)
 
 	snprintf(near, sizeof(near), "%.12s0", instance);
 	snprintf(far, sizeof(far), "%.12s0x", instance);
-	snprintf(alias, sizeof(alias), "adit instance %.12s", instance);
+	alias_of(instance, alias);
 	err = link_make_pair(near, far, alias, pair_mtu(h->conf));
 	if (err == -EEXIST) {
 		log_error("a device %s exists and is not ours; choose another instance name", near);
@@ -93,4 +99,24 @@ int host_make_pair(struct host *h, const char *instance)
 	h->facts.internal_slot = far_device->slot;
 	memcpy(h->facts.internal_mac, near_device->link.mac, sizeof(h->facts.internal_mac));
 	return allow_decrypted(near);
+}
+
+int pair_remove(const char *instance, char name[IFNAMSIZ])
+{
+	struct if_nameindex *all = if_nameindex(), *i;
+	int err = -ENOENT;
+	char alias[64];
+	struct link l;
+
+	if (!all)
+		return -errno;
+	alias_of(instance, alias);
+	for (i = all; i->if_index && err == -ENOENT; i++) {
+		if (link_get_index(i->if_index, &l) || strcmp(l.alias, alias))
+			continue;
+		memcpy(name, l.name, IFNAMSIZ);
+		err = link_delete(name);
+	}
+	if_freenameindex(all);
+	return err;
 }

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "load.h"
 #include "tc.h"
@@ -18,9 +19,12 @@ static int update(int fd, const void *key, const void *value)
 
 int programs_set_host(struct programs *p, const struct adit_host *host)
 {
+	struct adit_host signed_host = *host;
 	__u32 zero = 0;
 
-	return update(programs_map_fd(p, "host"), &zero, host);
+	memset(signed_host.instance, 0, sizeof(signed_host.instance));
+	memcpy(signed_host.instance, p->instance, strlen(p->instance));
+	return update(programs_map_fd(p, "host"), &zero, &signed_host);
 }
 
 int programs_set_port(struct programs *p, __u32 ifindex, const struct adit_port *port)
@@ -42,15 +46,15 @@ int programs_set_socket(struct programs *p, __u32 slot, __u32 queue, int xsk_fd)
 
 /* ---- leaving ------------------------------------------------------------------------------- */
 
-void programs_leave(int ports_fd, __u32 ifindex)
+static void leave(const struct programs *p, int ports_fd, __u32 ifindex)
 {
 	struct adit_port port;
 
 	if (bpf_map_lookup_elem(ports_fd, &ifindex, &port))
 		return;
-	tc_detach(PROGRAM_EGRESS, ifindex);
-	tc_detach(PROGRAM_INGRESS, ifindex);
-	xdp_detach(port.lower_ifindex ? port.lower_ifindex : ifindex);
+	tc_detach(p->instance, PROGRAM_EGRESS, ifindex);
+	tc_detach(p->instance, PROGRAM_INGRESS, ifindex);
+	xdp_detach(p->instance, port.lower_ifindex ? port.lower_ifindex : ifindex);
 }
 
 static void forget_vlan(struct programs *p, __u32 ifindex)
@@ -103,10 +107,10 @@ void programs_keep_ports(struct programs *p, const __u32 *ifindexes, unsigned n)
 			continue;
 		}
 		if (lower_stays(fd, next, ifindexes, n)) {
-			tc_detach(PROGRAM_EGRESS, next);
-			tc_detach(PROGRAM_INGRESS, next);
+			tc_detach(p->instance, PROGRAM_EGRESS, next);
+			tc_detach(p->instance, PROGRAM_INGRESS, next);
 		} else {
-			programs_leave(fd, next);
+			leave(p, fd, next);
 		}
 		forget_vlan(p, next);
 		bpf_map_delete_elem(fd, &next);

@@ -3,7 +3,7 @@
  *
  * Programs are attached to devices, not to links of ours, and stay when every process of ours is gone: what
  * policy protects is then dropped, not sent in clear.  Maps are pinned below /sys/fs/bpf/adit/INSTANCE/ and found again by the next
- * start, so that there is no moment without rules.  programs_unload is the only way out.
+ * start, so that there is no moment without rules.  unload.h is the only way out.
  */
 #ifndef ADIT_PROGRAMS_H
 #define ADIT_PROGRAMS_H
@@ -50,26 +50,39 @@ bool programs_next_port(struct programs *p, __u32 *ifindex, struct adit_port *re
 void programs_forget_port(struct programs *p, __u32 ifindex);
 int programs_set_socket(struct programs *p, __u32 slot, __u32 queue, int xsk_fd);
 
-/* Takes the place of one of ours; another owner's program is left alone: -EBUSY.  native says what it became.
+/* Takes the place of one of this instance; another owner's program is left alone: -EBUSY.  native says what it became.
  */
 int programs_attach_xdp(struct programs *p, enum program which, __u32 ifindex, enum xdp_mode mode,
 			bool *native);
-/* PROGRAM_EGRESS; and PROGRAM_INGRESS on a policy interface without Ethernet, which XDP cannot guard.  In front
- * of all others, with no moment in between without ours when ours was there. */
+/* PROGRAM_EGRESS; and PROGRAM_INGRESS on a policy interface that XDP cannot guard, as those without Ethernet.  In front
+ * of all others, with no moment in between without ours when ours was there.  -EBUSY: behind another one, which nothing
+ * can be put in front of.  -EEXIST, -EOPNOTSUPP: not at all; programs_look_tc says what is in the way. */
 int programs_attach_tc(struct programs *p, enum program which, __u32 ifindex, enum tc_mode *mode);
 
-struct program_name {
-	__u32 id; /* 0: none */
-	char name[BPF_OBJ_NAME_LEN];
+/* Who decides on an interface. */
+enum standing {
+	STANDING_NONE,	 /* ours is not there */
+	STANDING_BEHIND, /* it is, but is asked only when another one lets it be */
+	STANDING_FIRST,
 };
 
-/* Is it still there?  An administrator's tool may have taken it away. */
-bool programs_attached_xdp(__u32 ifindex);
-/* Likewise, and is it the first to decide?  A tcx program in front of ours can end the list with its verdict.  first
- * says which it is, when ours stands behind it. */
-bool programs_attached_tc(enum program which, __u32 ifindex, struct program_name *first);
+/* What stands where ours should, or in front of it. */
+struct obstacle {
+	__u32 id;		     /* of a program; 0: something else */
+	char name[BPF_OBJ_NAME_LEN]; /* of that program */
+	char what[112];		     /* `the TC program "other" (id 7)`; "": nothing */
+	char remove[112];	     /* what to type to be rid of it */
+};
 
-/* Every program and pin of the instance, whoever started it.  Protected traffic is then not protected. */
-int programs_unload(const char *instance);
+/* Somebody's tool may have taken ours away, or put another one there: programs can be asked as often as one likes. */
+enum standing programs_look_xdp(const struct programs *p, __u32 ifindex, struct obstacle *o);
+enum standing programs_look_tc(const struct programs *p, enum program which, __u32 ifindex,
+			       struct obstacle *o);
+/* Is that TC program, of another, still there, be it behind ours? */
+bool programs_has_tc(enum program which, __u32 ifindex, __u32 id);
+
+/* Takes ours away where it has become needless. */
+void programs_detach_xdp(const struct programs *p, __u32 ifindex);
+void programs_detach_tc(const struct programs *p, enum program which, __u32 ifindex);
 
 #endif

@@ -10,13 +10,23 @@
 #include "netfilter.h"
 #include "own_addresses.h"
 
-static void decide_fast_path(struct port *p, int looks, const char *looks_why)
+/* A device that an inside interface shares with a policy interface is the guard's. */
+static const struct xdp_place *xdp_of(const struct host *h, const struct port *p)
+{
+	const struct xdp_place *x = p->device ? guard_xdp(h->guard, p->device->link.ifindex) : NULL;
+
+	return x || !p->device ? x : &p->device->xdp;
+}
+
+static void decide_fast_path(const struct host *h, struct port *p, int looks, const char *looks_why)
 {
 	p->fast_path = false;
-	if (!p->device || !p->device->xsk)
+	if (p->device && p->device->no_socket)
+		snprintf(p->why, sizeof(p->why), "no AF_XDP socket: %s", strerror(p->device->no_socket));
+	else if (!p->device || !p->device->xsk)
 		snprintf(p->why, sizeof(p->why), "no AF_XDP socket here");
-	else if (p->conf->role == CONF_INSIDE && !p->device->attached && !p->device->outside)
-		snprintf(p->why, sizeof(p->why), "another XDP program is there, or ours cannot be");
+	else if (p->conf->role == CONF_INSIDE && *xdp_of(h, p)->why)
+		snprintf(p->why, sizeof(p->why), "%s", xdp_of(h, p)->why);
 	else if (p->conf->fast_path == CONF_OFF)
 		snprintf(p->why, sizeof(p->why), "configured off");
 	else if (p->link.mtu > ADIT_FRAME_MTU_MAX)
@@ -42,6 +52,8 @@ static int write_port(struct host *h, const struct port *p)
 		row.slot = p->device->slot;
 		row.queues = p->device->link.queues;
 	}
+	if (p->device && p->device->no_socket)
+		row.flags |= ADIT_PORT_NO_SOCKET;
 	if (p->fast_path)
 		row.flags |= ADIT_PORT_FAST_PATH;
 	return programs_set_port(h->programs, p->link.ifindex, &row);
@@ -82,13 +94,14 @@ static void tell_worker(struct host *h)
 	worker_shared_end(h->shared_worker);
 }
 
-static const char *xdp_word(const struct host *h, const struct port *p)
+static void xdp_word(const struct host *h, const struct port *p, char *word, size_t size)
 {
-	struct guard_port at = guard_port(h->guard, p->link.ifindex);
-	bool attached = p->conf->role == CONF_OUTSIDE ? at.xdp : p->device && p->device->attached;
-	bool native = p->conf->role == CONF_OUTSIDE ? at.native : p->device && p->device->native;
+	const struct xdp_place *x = xdp_of(h, p);
 
-	return !p->device || !attached ? "off" : native ? "native" : "generic";
+	if (x)
+		place_xdp_word(x, word, size);
+	else
+		snprintf(word, size, "off");
 }
 
 static const char *xsk_word(const struct port *p)
@@ -100,9 +113,9 @@ static const char *xsk_word(const struct port *p)
 
 static const char *tc_word(const struct host *h, const struct port *p)
 {
-	struct guard_port at = guard_port(h->guard, p->link.ifindex);
+	const struct tc_place *t = guard_tc(h->guard, p->link.ifindex);
 
-	return !at.tc ? "off" : at.tc_mode == TC_MODE_TCX ? "tcx" : "clsact";
+	return !t || !t->ours ? "off" : t->mode == TC_MODE_TCX ? "tcx" : "clsact";
 }
 
 void host_tell_readers(struct host *h)
@@ -121,7 +134,7 @@ void host_tell_readers(struct host *h)
 		hp->outside = p->conf->role == CONF_OUTSIDE;
 		hp->fast_path = p->fast_path;
 		snprintf(hp->why, sizeof(hp->why), "%s", p->why);
-		snprintf(hp->xdp, sizeof(hp->xdp), "%s", xdp_word(h, p));
+		xdp_word(h, p, hp->xdp, sizeof(hp->xdp));
 		snprintf(hp->xsk, sizeof(hp->xsk), "%s", xsk_word(p));
 		snprintf(hp->tc, sizeof(hp->tc), "%s", tc_word(h, p));
 	}
@@ -137,7 +150,7 @@ int host_publish(struct host *h)
 	for (i = 0; i < h->n_ports && !err; i++) {
 		bool before = h->ports[i].fast_path;
 
-		decide_fast_path(&h->ports[i], looks, why);
+		decide_fast_path(h, &h->ports[i], looks, why);
 		if (before != h->ports[i].fast_path && h->ports[i].device && h->ports[i].device->xsk)
 			log_info("%s: fast path %s: %s", h->ports[i].link.name,
 				 h->ports[i].fast_path ? "on" : "off", h->ports[i].why);

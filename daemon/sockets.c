@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -175,16 +176,10 @@ int sockets_open_control(const char *instance)
 	return fd;
 }
 
-int sockets_lock(const char *instance)
+static int open_lock(const char *path)
 {
-	char path[96];
-	int fd, err;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), err;
 
-	err = make_run_dir(instance, path, sizeof(path));
-	if (err)
-		return err;
-	strncat(path, "/lock", sizeof(path) - strlen(path) - 1);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -193,6 +188,47 @@ int sockets_lock(const char *instance)
 		return err;
 	}
 	return fd;
+}
+
+/* Who removed the file may have done so between our open and our lock. */
+static bool is_file(int fd, const char *path)
+{
+	struct stat held, there;
+
+	return fstat(fd, &held) == 0 && stat(path, &there) == 0 && held.st_ino == there.st_ino &&
+	       held.st_dev == there.st_dev;
+}
+
+int sockets_lock(const char *instance)
+{
+	char path[96];
+	int fd, err;
+
+	for (;;) {
+		err = make_run_dir(instance, path, sizeof(path));
+		if (err)
+			return err;
+		strncat(path, "/lock", sizeof(path) - strlen(path) - 1);
+		fd = open_lock(path);
+		if (fd == -ENOENT)
+			continue;
+		if (fd < 0 || is_file(fd, path))
+			return fd;
+		close(fd);
+	}
+}
+
+void sockets_forget(const char *instance, int lock_fd)
+{
+	char dir[64], path[96];
+
+	snprintf(dir, sizeof(dir), RUN_DIR "/%.40s", instance);
+	snprintf(path, sizeof(path), "%s/control", dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	unlink(path);
+	rmdir(dir);
+	close(lock_fd);
 }
 
 static int open_pair(int pair[2], int octets)

@@ -20,6 +20,8 @@ void sockets_close(int *fds, unsigned n);
 int sockets_open_control(const char *instance);
 /* Held as long as the descriptor; -EWOULDBLOCK: the instance runs already. */
 int sockets_lock(const char *instance);
+/* Gives the lock back, and removes it and the folder of the control socket. */
+void sockets_forget(const char *instance, int lock_fd);
 
 /* A SOCK_SEQPACKET pair with room for a burst of commands, or for as much ESP as may wait. */
 int sockets_pair(int pair[2]);

@@ -37,7 +37,7 @@ static bool tcx_has(const struct tcx_list *list, __u32 id)
 	return false;
 }
 
-void tcx_detach(enum program which, __u32 ifindex, __u32 but)
+void tcx_detach(const char *instance, enum program which, __u32 ifindex, __u32 but)
 {
 	struct tcx_list list;
 	__u32 i;
@@ -46,7 +46,7 @@ void tcx_detach(enum program which, __u32 ifindex, __u32 but)
 	if (tcx_query(which, ifindex, &list))
 		return;
 	for (i = 0; i < list.n; i++) {
-		if (list.ids[i] == but || !prog_is_ours(list.ids[i]))
+		if (list.ids[i] == but || !prog_is_of(list.ids[i], instance))
 			continue;
 		fd = bpf_prog_get_fd_by_id(list.ids[i]);
 		if (fd < 0)
@@ -57,13 +57,14 @@ void tcx_detach(enum program which, __u32 ifindex, __u32 but)
 }
 
 /* Not by a link: that would go when its last descriptor goes, with the daemon. */
-static int attach_first(int fd, enum program which, __u32 ifindex, const struct tcx_list *now)
+static int attach_first(const char *instance, int fd, enum program which, __u32 ifindex,
+			const struct tcx_list *now)
 {
 	LIBBPF_OPTS(bpf_prog_attach_opts, opts, .flags = TCX_BEFORE);
 	int old = -1, err;
 	__u32 id;
 
-	if (now->n && prog_is_ours(now->ids[0])) {
+	if (now->n && prog_is_of(now->ids[0], instance)) {
 		old = bpf_prog_get_fd_by_id(now->ids[0]);
 		opts.flags = BPF_F_REPLACE;
 		opts.replace_prog_fd = old;
@@ -74,7 +75,7 @@ static int attach_first(int fd, enum program which, __u32 ifindex, const struct 
 	/* What is left of ours further back goes only now: no moment without a guard. */
 	id = prog_id(fd);
 	if (!err && id)
-		tcx_detach(which, ifindex, id);
+		tcx_detach(instance, which, ifindex, id);
 	return err;
 }
 
@@ -87,12 +88,12 @@ int tcx_attach(struct programs *p, enum program which, __u32 ifindex, const stru
 	if (now->n && now->ids[0] == id)
 		return 0;
 	if (!tcx_has(now, id))
-		return attach_first(programs_fd(p, which), which, ifindex, now);
+		return attach_first(p->instance, programs_fd(p, which), which, ifindex, now);
 	/* Somebody went in front of it.  A list takes no program twice, and taking ours out to put it in again
 	 * would leave a gap: a copy goes in front. */
 	err = load_copy(p, which, &copy);
 	if (!err)
-		err = attach_first(programs_fd(&copy, which), which, ifindex, now);
+		err = attach_first(p->instance, programs_fd(&copy, which), which, ifindex, now);
 	load_free_copy(&copy);
 	return err;
 }

@@ -5,10 +5,12 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <unistd.h>
 
+#include "load.h"
 #include "prog.h"
-#include "programs.h"
 
 static int attach_in_mode(int fd, __u32 ifindex, __u32 flags, __u32 old_id)
 {
@@ -36,8 +38,8 @@ int programs_attach_xdp(struct programs *p, enum program which, __u32 ifindex, e
 	err = bpf_xdp_query((int)ifindex, 0, &now);
 	if (err)
 		return err;
-	old = now.prog_id ? now.prog_id : now.drv_prog_id ? now.drv_prog_id : now.skb_prog_id;
-	if (old && !prog_is_ours(old))
+	old = now.drv_prog_id ? now.drv_prog_id : now.skb_prog_id;
+	if (old && !prog_is_of(old, p->instance))
 		return -EBUSY;
 	/* Doing it again would change nothing, and wake everybody who watches the device: us too. */
 	if (old && old == prog_id(fd) &&
@@ -64,23 +66,56 @@ int programs_attach_xdp(struct programs *p, enum program which, __u32 ifindex, e
 	return err;
 }
 
-bool programs_attached_xdp(__u32 ifindex)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, now);
-
-	return bpf_xdp_query((int)ifindex, 0, &now) == 0 &&
-	       ((now.drv_prog_id && prog_is_ours(now.drv_prog_id)) ||
-		(now.skb_prog_id && prog_is_ours(now.skb_prog_id)));
-}
-
-void xdp_detach(__u32 ifindex)
+void xdp_detach(const char *instance, __u32 ifindex)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, now);
 
 	if (bpf_xdp_query((int)ifindex, 0, &now))
 		return;
-	if (now.drv_prog_id && prog_is_ours(now.drv_prog_id))
+	if (prog_is_of(now.drv_prog_id, instance))
 		bpf_xdp_detach((int)ifindex, XDP_FLAGS_DRV_MODE, NULL);
-	if (now.skb_prog_id && prog_is_ours(now.skb_prog_id))
+	if (prog_is_of(now.skb_prog_id, instance))
 		bpf_xdp_detach((int)ifindex, XDP_FLAGS_SKB_MODE, NULL);
+}
+
+void programs_detach_xdp(const struct programs *p, __u32 ifindex)
+{
+	xdp_detach(p->instance, ifindex);
+}
+
+/* ---- looking ----------------------------------------------------------------------------------- */
+
+/* off: iproute2's word for the mode; without it the driver's is meant. */
+static void describe(__u32 ifindex, __u32 id, const char *off, struct obstacle *o)
+{
+	char name[IFNAMSIZ] = "?";
+	__u32 link = prog_link(id, ifindex);
+
+	o->id = id;
+	prog_name(id, o->name);
+	if_indextoname(ifindex, name);
+	snprintf(o->what, sizeof(o->what), "the XDP program \"%.15s\" (id %u)", o->name, id);
+	if (link)
+		snprintf(o->remove, sizeof(o->remove), "bpftool link detach id %u", link);
+	else
+		snprintf(o->remove, sizeof(o->remove), "ip link set %s %s off", name, off);
+}
+
+enum standing programs_look_xdp(const struct programs *p, __u32 ifindex, struct obstacle *o)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, now);
+	bool ours;
+
+	*o = (struct obstacle){0};
+	if (bpf_xdp_query((int)ifindex, 0, &now))
+		return STANDING_NONE;
+	ours = prog_is_of(now.drv_prog_id, p->instance) || prog_is_of(now.skb_prog_id, p->instance);
+	/* A NIC can run one itself, in front of the driver's. */
+	if (now.hw_prog_id)
+		describe(ifindex, now.hw_prog_id, "xdpoffload", o);
+	else if (now.drv_prog_id && !ours)
+		describe(ifindex, now.drv_prog_id, "xdp", o);
+	else if (now.skb_prog_id && !ours)
+		describe(ifindex, now.skb_prog_id, "xdpgeneric", o);
+	return !ours ? STANDING_NONE : o->id ? STANDING_BEHIND : STANDING_FIRST;
 }

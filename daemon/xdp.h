@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-/* Ours; another's stays. */
-void xdp_detach(__u32 ifindex);
+/* Those of the instance; another's stays. */
+void xdp_detach(const char *instance, __u32 ifindex);
 
 #endif

@@ -59,9 +59,9 @@ within() {
 }
 
 # Programs and maps outlive a daemon on purpose; a demo takes them along.
-unload() {
-	"$build/aditd" -i adit-demo-a --unload
-	"$build/aditd" -i adit-demo-b --unload
+unload() { # in the box; where there is none any more, the pins alone are left
+	lab_in gwA "$build/aditd" -i adit-demo-a --unload || "$build/aditd" -i adit-demo-a --unload
+	lab_in gwB "$build/aditd" -i adit-demo-b --unload || "$build/aditd" -i adit-demo-b --unload
 } >/dev/null 2>&1
 
 finish() {

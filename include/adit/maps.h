@@ -59,6 +59,7 @@ struct adit_host {
 	__u8 internal_mac[6];       /* of the near end */
 	__u8 pad[2];
 	__u64 ike_cookies[4];       /* SO_COOKIE of our IKE sockets: their datagrams bypass the SPD (RFC 4301 4.4.1) */
+	char instance[16];          /* whose programs these are, for whoever finds them on a device: every program has this map */
 };
 
 enum adit_role {
@@ -70,6 +71,7 @@ enum adit_role {
 
 #define ADIT_PORT_FAST_PATH      1 /* inside: XDP may protect; outside: sealed frames may leave by XSK */
 #define ADIT_PORT_NO_ETHERNET    4 /* ppp, tun, wwan: frames start with the IP header */
+#define ADIT_PORT_NO_SOCKET      8 /* AF_XDP refuses us there: the kernel hands its ESP to ours */
 
 /* An interface that we look at.  Nothing passes one of our programs on an interface that has no row here, or whose
  * policy has no rows in the SPD: not "no rule matches", but "nobody knows the rules".  A VLAN device has no socket of its own: slot and queues are those of the

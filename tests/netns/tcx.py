@@ -6,6 +6,7 @@
     tcx.py attach IFNAME egress|ingress NAME VERDICT [front]   a program that always says VERDICT; else last
     tcx.py detach IFNAME egress|ingress NAME                   all of that name
     tcx.py pin    PATH tc|xdp                                  a program that lets everything pass, for tc and ip
+    tcx.py link   IFNAME egress|ingress|xdp NAME VERDICT [front]   by a BPF link, held until this process ends
 
 Exit 3: this kernel has no tcx.  Raw system calls, because libbpf of Debian 12 has no words for it.
 """
@@ -13,15 +14,16 @@ import ctypes
 import errno
 import os
 import platform
+import signal
 import socket
 import struct
 import sys
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
-LOAD, PIN, ATTACH, DETACH, BY_ID, INFO, QUERY = 5, 6, 8, 9, 13, 15, 16
+LOAD, PIN, ATTACH, DETACH, BY_ID, INFO, QUERY, LINK = 5, 6, 8, 9, 13, 15, 16, 28
 SCHED_CLS, XDP, BEFORE = 3, 6, 1 << 3
 TC_OK, XDP_PASS = 0, 2
-HOOK = {"ingress": 46, "egress": 47}
+HOOK = {"ingress": 46, "egress": 47, "xdp": 37}
 NO_TCX = 3
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -81,6 +83,14 @@ def pin(path, sort):
     bpf(PIN, ctypes.create_string_buffer(struct.pack("=QII", address(name), fd, 0), 16))
 
 
+def hold(ifindex, hook, fd, flags):
+    attr = struct.pack("=IIIIIIQ", fd, ifindex, hook, flags, 0, 0, 0)
+    link = bpf(LINK, ctypes.create_string_buffer(attr, len(attr)))
+    print("held", flush=True)
+    signal.pause()
+    os.close(link)
+
+
 def main(verb, ifname, direction, *more):
     if verb == "pin":
         pin(ifname, direction)
@@ -90,6 +100,9 @@ def main(verb, ifname, direction, *more):
         print(" ".join(name_of(by_id(i)) for i in ids(ifindex, hook)))
     elif verb == "attach":
         change(ATTACH, ifindex, hook, load(more[0], int(more[1])), BEFORE if "front" in more[2:] else 0)
+    elif verb == "link":
+        kind, before = (XDP, 0) if direction == "xdp" else (SCHED_CLS, BEFORE)
+        hold(ifindex, hook, load(more[0], int(more[1]), kind), before if "front" in more[2:] else 0)
     elif verb == "detach":
         for fd in map(by_id, ids(ifindex, hook)):
             if name_of(fd) == more[0]:

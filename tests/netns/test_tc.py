@@ -7,7 +7,7 @@ import pytest
 
 from confs import adit_conf, files
 from gateways import BUILD
-from netlab import HOST, PYTHON, wait_for
+from netlab import HERE, HOST, PYTHON, stop, wait_for
 
 LEAK = "ip and net 10.1.0.0/16"  # ARP for the gateway may well name our inside address
 NEXT, PASS, DROP = -1, 0, 2  # verdicts
@@ -75,13 +75,18 @@ def clear(lab):
     return lab.ping("gwA", "192.0.2.254", 2, 56, 1)
 
 
-def add_filter(lab, verdict, *how):
-    """A filter of clsact as an administrator would add it."""
+def add_filter(lab, verdict, *how, verb="add", direction="egress"):
+    """A filter of clsact as an administrator would add it; how ends with the handle, if one is meant."""
     program = lab.dir / "other.o"
     (lab.dir / "other.c").write_text(f'__attribute__((section("tc"), used)) int other(void *skb) {{ return {verdict}; }}\n')
     lab.run("gwA", "clang", "-O2", "-target", "bpf", "-c", lab.dir / "other.c", "-o", program)
     lab.run("gwA", "tc", "qdisc", "add", "dev", "wan0", "clsact", check=False)
-    lab.run("gwA", "tc", "filter", "add", "dev", "wan0", "egress", *how, "bpf", "da", "obj", program, "sec", "tc")
+    lab.run("gwA", "tc", "filter", verb, "dev", "wan0", direction, *how, "bpf", "da", "obj", program, "sec", "tc")
+
+
+def warnings(a, *words):
+    """Those of `adit status` with all of these words."""
+    return [w for w in a.json("status", check=False)["warnings"] if all(word in w for word in words)]
 
 
 def tc_shown(a, name="wan0"):
@@ -116,6 +121,7 @@ def test_first_again_when_one_went_in_front(lab, aditd, has_tcx, capture):
         assert protected(lab) == 0 and not sum(leak.names().values())
     assert lab.tcx("gwA", "list", *WAN) == [FIRST, "twice", "once"]
     assert a.text().count('TC program "once"') == a.text().count('TC program "twice"') == 1
+    assert warnings(a, 'wan0: the TC program "twice"', "goes first again") and a.command("status", check=False).returncode == 1
     # Nor does the next run leave one of the last behind.
     crash(a)
     start(aditd)
@@ -133,7 +139,8 @@ def test_a_fight_is_not_fought_at_any_price(lab, aditd, has_tcx, capture):
         time.sleep(0.3)
         lab.tcx("gwA", "detach", *WAN, "rival")
         lab.tcx("gwA", "attach", *WAN, "rival", NEXT, "front")
-    assert 1 <= a.text().count('TC program "rival"') <= 3
+    assert 1 <= a.text().count('TC program "rival"') <= 6
+    assert warnings(a, 'the TC program "rival"')
     wait_for("back in front", lambda: lab.tcx("gwA", "list", *WAN) == [FIRST, "rival", "other"], 3)
     assert not sum(leak.names().values()), "a rival that lets us see everything must not make ours miss anything"
 
@@ -224,3 +231,112 @@ def test_ingress_of_an_interface_without_ethernet(lab, aditd, mode):
     if mode == "tcx":
         lab.tcx("gwA", "attach", "tun0", "ingress", "other", PASS, "front")
         wait_for("back in front", lambda: lab.tcx("gwA", "list", "tun0", "ingress") == ["adit_ingress", "other"], 3)
+
+
+# ---- clsact: who was added last is asked first --------------------------------------------------
+
+@pytest.mark.parametrize("verb, how", [("add", ("prio", "1")), ("add", ("prio", "1", "handle", "2")),
+                                       ("replace", ("prio", "1", "handle", "1"))], ids=["no-handle", "handle-2", "ours-replaced"])
+@pytest.mark.parametrize("mode", ["clsact"], indirect=True)
+def test_a_filter_of_priority_1_does_not_stay_in_front(lab, aditd, mode, verb, how, capture):
+    """cls_bpf puts the newest of a priority first; Cilium replaces handle 1."""
+    a = start(aditd, mode)
+    flood(lab)
+    add_filter(lab, PASS, *how, verb=verb)
+    wait_for("back in front", lambda: lab.clsact("gwA", *WAN)[0] == FIRST, 5)
+    leak = capture("inet", "a0", LEAK)
+    wait_for("said", lambda: warnings(a, "wan0", '"other"', "egress"), 5)
+    time.sleep(1.5)
+    assert lab.clsact("gwA", *WAN) == [FIRST, "other"]
+    assert protected(lab) == 0 and not sum(leak.names().values())
+    assert warnings(a, "wan0", '"other"', "tc filter del dev wan0 egress prio 1 handle"), "as long as it is there"
+
+
+@pytest.mark.parametrize("mode", ["clsact"], indirect=True)
+def test_the_advice_of_the_warning_works(lab, aditd, mode):
+    a = start(aditd, mode)
+    add_filter(lab, PASS, "prio", "1")
+    told = wait_for("said", lambda: warnings(a, '"other"', "goes first again"), 5)[0]
+    lab.run("gwA", *told.rsplit(": ", 1)[1].split())
+    assert lab.clsact("gwA", *WAN) == [FIRST]
+
+
+@pytest.mark.parametrize("mode", ["clsact"], indirect=True)
+@pytest.mark.parametrize("kind", ["u32", "bpf-ip"])
+def test_one_that_cannot_be_passed_is_named_and_nothing_leaks(lab, aditd, mode, kind, capture):
+    """A priority has one kind and one protocol: nobody can go in front of such a filter of priority 1."""
+    lab.run("gwA", "tc", "qdisc", "add", "dev", "wan0", "clsact")
+    if kind == "u32":
+        lab.run("gwA", "tc", "filter", "add", "dev", "wan0", "egress", "prio", "1", "protocol", "all",
+                "u32", "match", "u32", "0", "0", "flowid", "1:1")
+    else:
+        add_filter(lab, PASS, "prio", "1", "protocol", "ip")
+    a = aditd("gwA", adit_conf("A"), files(), start=False)
+    leak = capture("inet", "a0", LEAK)
+    a.start(tcx=False)
+    wait_for("said", lambda: warnings(a, "wan0", "nothing can go in front", "tc filter del dev wan0 egress prio 1"), 10)
+    assert protected(lab) == 0 and not sum(leak.names().values())
+    assert clear(lab) == 2
+    lab.run("gwA", "tc", "filter", "del", "dev", "wan0", "egress", "prio", "1")
+    wait_for("first", lambda: lab.clsact("gwA", *WAN) == [FIRST], 10)
+    wait_for("no longer said", lambda: not warnings(a, "nothing can go in front"), 5)
+
+
+@pytest.mark.parametrize("mode", ["clsact"], indirect=True)
+def test_an_empty_qdisc_ingress_makes_room(lab, aditd, mode, capture):
+    lab.run("gwA", "tc", "qdisc", "add", "dev", "wan0", "ingress")
+    leak = capture("inet", "a0", LEAK)
+    a = start(aditd, mode)
+    assert "clsact" in lab.run("gwA", "tc", "qdisc", "show", "dev", "wan0").stdout
+    wait_for("guarded", lambda: lab.clsact("gwA", *WAN) == [FIRST], 5)
+    assert protected(lab) == 0 and not sum(leak.names().values()) and not warnings(a, "wan0")
+
+
+@pytest.mark.parametrize("mode", ["clsact"], indirect=True)
+def test_a_qdisc_ingress_with_filters_is_named_and_nothing_leaks(lab, aditd, mode, capture):
+    """What is added to its egress is asked about what comes in: a guard that is shown and guards nothing."""
+    lab.run("gwA", "tc", "qdisc", "add", "dev", "wan0", "ingress")
+    add_filter(lab, NEXT, "prio", "5", direction="ingress")
+    leak = capture("inet", "a0", LEAK)
+    a = aditd("gwA", adit_conf("A"), files(), start=False)
+    a.start(tcx=False)
+    wait_for("said", lambda: warnings(a, "wan0", 'the qdisc "ingress"', "tc qdisc del dev wan0 ingress"), 10)
+    assert tc_shown(a) == "off"
+    assert lab.clsact("gwA", "wan0", "ingress") == ["other"]
+    assert protected(lab) == 0 and not sum(leak.names().values()) and clear(lab) == 2
+    lab.run("gwA", "tc", "qdisc", "del", "dev", "wan0", "ingress")
+    wait_for("guarded", lambda: lab.clsact("gwA", *WAN) == [FIRST], 10)
+    wait_for("no longer said", lambda: not warnings(a, "wan0"), 5)
+
+
+@pytest.mark.parametrize("mode", ["clsact"], indirect=True)
+def test_a_block_that_is_shared_is_named_and_nothing_leaks(lab, aditd, mode, capture):
+    lab.run("gwA", "tc", "qdisc", "add", "dev", "wan0", "egress_block", "21", "clsact")
+    leak = capture("inet", "a0", LEAK)
+    a = aditd("gwA", adit_conf("A"), files(), start=False)
+    a.start(tcx=False)
+    wait_for("said", lambda: warnings(a, "wan0", "block", "tc qdisc del dev wan0 clsact"), 10)
+    assert protected(lab) == 0 and not sum(leak.names().values()) and clear(lab) == 2
+
+
+# ---- tcx ----------------------------------------------------------------------------------------
+
+def test_a_link_in_front_is_passed_and_named(lab, aditd, has_tcx, capture):
+    a = start(aditd)
+    link = lab.start("gwA", "link.log", PYTHON, HERE / "tcx.py", "link", *WAN, "held", PASS, "front")
+    wait_for("passed", lambda: lab.tcx("gwA", "list", *WAN) == [FIRST, "held"], 5)
+    leak = capture("inet", "a0", LEAK)
+    assert protected(lab) == 0 and not sum(leak.names().values())
+    wait_for("said", lambda: warnings(a, '"held"', "bpftool link detach id"), 5)
+    stop(link)
+
+
+def test_another_instance_of_ours_is_another(lab, aditd, has_tcx):
+    """Programs of two instances have the same names; neither takes the other's for its own."""
+    a = start(aditd)
+    lab.tcx("gwA", "attach", *WAN, "adit_egress", PASS, "front")
+    wait_for("passed", lambda: warnings(a, 'the TC program "adit_egress"'), 5)
+    assert lab.tcx("gwA", "list", *WAN) == [FIRST, "adit_egress"]
+    a.stop()
+    lab.run("gwA", BUILD / "aditd", "-i", a.instance, "--unload")
+    assert lab.tcx("gwA", "list", *WAN) == ["adit_egress"]

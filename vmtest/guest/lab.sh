@@ -136,6 +136,7 @@ lab_pids() { for box in /run/netns/*; do ip netns pids "${box##*/}" 2>/dev/null;
 lab_clean() {
 	local nic
 	kill -9 $(lab_pids) 2>/dev/null
+	for _ in {1..50}; do [ -n "$(lab_pids)" ] || break; sleep 0.1; done # --unload refuses while one lives
 	[ ! -e /sys/fs/bpf/adit ] || in_ gwA /adit/aditd -i vm --unload # before its NIC leaves: tcx would go along
 	for nic in wire0 wire1; do # a namespace that goes away may take its time to give the NIC back
 		for box in /run/netns/gw*; do
