@@ -195,6 +195,8 @@ static __always_inline __u32 take_esp(struct xdp_md *ctx, const struct packet *p
 	if (esp->len & 3)
 		return ADIT_DROP_MALFORMED; /* RFC 4303 2.4: it ends on a 4-octet boundary */
 	port = bpf_map_lookup_elem(&ports, &ifindex);
+	if (port && port->flags & ADIT_PORT_NO_SOCKET)
+		return ADIT_PASS_SLOW_ESP;
 	if (!port || port->slot == ADIT_NO_SLOT)
 		return ADIT_DROP_NO_WORKER;
 	*socket = socket_index(port->slot, ctx->rx_queue_index);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "warnings.h"
 
 static int open_device(struct host *h, struct device *d, bool rx)
 {
@@ -21,13 +22,28 @@ static int open_device(struct host *h, struct device *d, bool rx)
 	if (err)
 		err = xsk_port_open(h->copy_pool, d->link.name, d->link.ifindex, d->slot, d->link.queues, rx,
 				    &d->xsk);
-	if (err) {
-		log_error("%s: no AF_XDP socket: %s", d->link.name, strerror(-err));
+	if (err)
 		return err;
-	}
 	for (q = 0; rx && q < d->link.queues && !err; q++)
 		err = programs_set_socket(h->programs, d->slot, q, xsk_port_fd(d->xsk, q));
 	return err;
+}
+
+/* Another program may have the queues, or the driver no room.  The interface does without, then. */
+static void open_or_do_without(struct host *h, struct device *d)
+{
+	int err = open_device(h, d, true);
+
+	d->no_socket = err ? -err : 0;
+	if (!err)
+		return;
+	xsk_port_close(d->xsk);
+	d->xsk = NULL;
+	warnings_set("socket", d->link.name,
+		     "%s: no AF_XDP socket (%s): %s takes the slow way; when what is in the way is gone: "
+		     "kill -HUP of aditd, "
+		     "or systemctl reload",
+		     d->link.name, strerror(-err), d->outside ? "ESP" : "its traffic");
 }
 
 static bool zero_copy_used(const struct host *h)
@@ -51,8 +67,12 @@ int host_open_xsk(struct host *h)
 		err = open_device(h, &h->devices[FAR_SLOT], true);
 	if (!err)
 		err = open_device(h, &h->devices[NEAR_SLOT], false);
+	if (err)
+		log_error("the internal pair has no AF_XDP socket: %s", strerror(-err));
+	warnings_begin("socket");
 	for (i = FIRST_SLOT; i < h->n_devices && !err; i++)
-		err = open_device(h, &h->devices[i], true);
+		open_or_do_without(h, &h->devices[i]);
+	warnings_end("socket");
 	if (!err && h->zero_copy_pool && !zero_copy_used(h)) {
 		xsk_pool_close(h->zero_copy_pool);
 		h->zero_copy_pool = NULL;
