@@ -9,6 +9,7 @@
 #include "backstop.h"
 #include "clock.h"
 #include "log.h"
+#include "netdev.h"
 #include "spd.h"
 #include "warnings.h"
 
@@ -230,6 +231,7 @@ static void tell_backstop(struct guard *g, bool again)
 
 void guard_netfilter(struct guard *g)
 {
+	netdev_look(g->conf);
 	if (!g->backstop || backstop_stands(g->backstop))
 		return;
 	if (!g->backstop_failed)
@@ -512,6 +514,7 @@ int guard_open(const char *instance, const struct conf *conf, struct programs *p
 		guard_close(g);
 		return err;
 	}
+	netdev_look(conf);
 	tell_backstop(g, false);
 	*ret = g;
 	return 0;

@@ -340,3 +340,17 @@ def test_another_instance_of_ours_is_another(lab, aditd, has_tcx):
     a.stop()
     lab.run("gwA", BUILD / "aditd", "-i", a.instance, "--unload")
     assert lab.tcx("gwA", "list", *WAN) == ["adit_egress"]
+
+
+# ---- what is asked before TC -----------------------------------------------------------------------
+
+def test_a_netdev_chain_that_sends_packets_elsewhere_is_named(lab, aditd):
+    a = start(aditd)
+    lab.run("gwA", "nft", "add table netdev early; add chain netdev early out { type filter hook egress device wan0 priority 0; }")
+    lab.run("gwA", "nft", "add rule netdev early out ip daddr 10.9.9.9 counter")
+    time.sleep(1.5)
+    assert not warnings(a, "netdev"), "one that only counts or drops takes nothing away from our rules"
+    lab.run("gwA", "nft", "add rule netdev early out ip daddr 10.9.9.9 fwd to lan0")
+    wait_for("said", lambda: warnings(a, "wan0", "netdev early out"), 10)
+    lab.run("gwA", "nft", "delete table netdev early")
+    wait_for("no longer said", lambda: not warnings(a, "netdev"), 10)
