@@ -304,7 +304,7 @@ int link_set_group(unsigned ifindex, unsigned group)
 	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
 	ifi->ifi_index = (int)ifindex;
 	mnl_attr_put_u32(nlh, IFLA_GROUP, group);
-	return ask(nlh, NULL, NULL);
+	return link_ask(nlh, NULL, NULL);
 }
 
 int link_tx_offload_off(const char *name)
