@@ -11,10 +11,13 @@
 
 #include "log.h"
 #include "parent.h"
+#include "reload.h"
 #include "unload.h"
 
 static const char usage[] =
 	"usage: aditd [-i NAME] -f FILE     run in the foreground with this configuration\n"
+	"       aditd [-i NAME] --reload    have a running instance read its configuration again, and wait\n"
+	"                                   for the outcome: fails if the one before stays in force\n"
 	"       aditd [-i NAME] --unload    remove programs and maps of a stopped instance;\n"
 	"                                   what policy protected passes in clear from then on\n"
 	"                                   exit status: 0 nothing is left, 66 nothing was there,\n"
@@ -22,7 +25,7 @@ static const char usage[] =
 	"       aditd [-i NAME] --guard -f FILE   only guard, and end: what policy protects is blocked\n"
 	"  -f, --file FILE      configuration, /etc/adit/adit.conf if not given\n"
 	"  -i, --instance NAME  several can run on one machine; \"adit\" if not given\n"
-	"  SIGHUP reads the configuration again, SIGTERM ends.\n";
+	"  SIGHUP is the same as --reload without waiting, SIGTERM ends.\n";
 
 #define INSTANCE_MAX 12 /* "NAME0x" is a device name */
 
@@ -39,6 +42,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"file",	 required_argument, NULL, 'f'},
 		{"instance", required_argument, NULL, 'i'},
+		{"reload",   no_argument,	NULL, 'r'},
 		{"unload",   no_argument,	NULL, 'u'},
 		{"guard",	  no_argument,       NULL, 'g'},
 		{"help",	 no_argument,	      NULL, 'h'},
@@ -46,7 +50,7 @@ int main(int argc, char **argv)
 	};
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 	const char *file = "/etc/adit/adit.conf", *instance = "adit";
-	bool remove_only = false, guard_only = false;
+	bool remove_only = false, reload_only = false, guard_only = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "f:i:h", options, NULL)) != -1) {
@@ -59,6 +63,9 @@ int main(int argc, char **argv)
 			break;
 		case 'u':
 			remove_only = true;
+			break;
+		case 'r':
+			reload_only = true;
 			break;
 		case 'g':
 			guard_only = true;
@@ -79,6 +86,8 @@ int main(int argc, char **argv)
 		fputs("aditd: must be started by root; its children give that up at once\n", stderr);
 		return EX_NOPERM;
 	}
+	if (reload_only)
+		return reload_ask(instance);
 	if (remove_only)
 		return unload_run(instance);
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);

@@ -27,6 +27,7 @@
 #include "netfilter.h"
 #include "notify.h"
 #include "programs.h"
+#include "reload.h"
 #include "state.h"
 #include "sockets.h"
 #include "warnings.h"
@@ -413,16 +414,29 @@ static bool rehearse(struct parent *p)
 	return !status;
 }
 
+/* Everybody who waits for it is told when a reload begins and how it ended. */
+static void began(const struct parent *p)
+{
+	notify_reloading();
+	reload_began(p->instance);
+}
+
+static void ended(const struct parent *p, bool in_force)
+{
+	notify_reloaded();
+	reload_ended(p->instance, in_force);
+}
+
 /* The children start anew under the new configuration, behind a guard of old or new rules.  It counts as in force when
  * they have started: settle. */
 static void reload(struct parent *p)
 {
 	struct conf *fresh;
 
-	notify_reloading();
+	began(p);
 	if (load_conf(p->config, &fresh) || !rehearse(p)) {
 		log_error("%s is not used; the running configuration stays", p->config);
-		notify_reloaded();
+		ended(p, false);
 		return;
 	}
 	stop_all(p);
@@ -448,7 +462,7 @@ static void go_back(struct parent *p)
 	p->before = NULL;
 	if (open_guard(p) || start_all(p))
 		log_error("nor can that one yet; trying again");
-	notify_reloaded();
+	ended(p, false);
 }
 
 /* Is the configuration that was read last in force, or will it never be? */
@@ -466,7 +480,7 @@ static void settle(struct parent *p)
 	conf_free(p->before);
 	p->before = NULL;
 	log_info("%s is in force, tunnels are negotiated anew", p->config);
-	notify_reloaded();
+	ended(p, true);
 }
 
 /* The same configuration on a host that has changed. */
@@ -756,12 +770,13 @@ static void guard_by_last_good(const char *instance, const char *config)
 		log_error("%s is not used, and no policy was ever in force here: nothing is guarded", config);
 	else if (err)
 		log_error("%s is not used, nor can the last good policy be read: %s", config, strerror(-err));
-	else if (open_guarding(&p) == 0 && guard_stands(p.guard))
+	else if (open_guarding(&p) == 0 && guard_stands(p.guard)) {
 		log_error(
 			"%s is not used; what the last good policy protects (%s) is blocked, everything else "
 			"passes",
 			config, p.conf->path);
-	else
+		notify_status("%s is not used: the last good policy guards", config);
+	} else
 		say_what_stays(&p);
 	if (p.guard)
 		guard_leave(p.guard);

@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "backstop.h"
+#include "guard.h"
+#include "link.h"
 #include "load.h"
 #include "pair.h"
 #include "prog.h"
@@ -123,6 +125,7 @@ static bool is_among(const struct found *f, const struct found_list *list)
 static void leave_interface(struct unload *u, const char *name, __u32 ifindex)
 {
 	struct found_list before, after;
+	struct link link;
 	unsigned i;
 
 	find(u, ifindex, &before);
@@ -131,6 +134,8 @@ static void leave_interface(struct unload *u, const char *name, __u32 ifindex)
 	tc_detach(u->instance, PROGRAM_EGRESS, ifindex);
 	tc_detach(u->instance, PROGRAM_INGRESS, ifindex);
 	xdp_detach(u->instance, ifindex);
+	if (link_get_index(ifindex, &link) == 0 && link.group == GUARD_GROUP)
+		link_set_group(ifindex, 0);
 	find(u, ifindex, &after);
 	for (i = 0; i < before.n; i++) {
 		const struct found *f = &before.all[i];
