@@ -29,7 +29,8 @@ ACCELS = {"kvm": "kvm", "tcg": "tcg,thread=single"}
 # A wire is two NICs that see each other and nobody else.
 #   hub      inside qemu: one queue, needs no rights; frames of 1514 octets at most, like a cable
 #   queues   two multi-queue tap devices on a bridge, in a network namespace that ends with qemu; needs root
-WIRES = ("hub", "queues")
+#   systemd  a hub; and PID 1 can become Debian's systemd, once
+BOOTS = ("hub", "queues", "systemd")
 QUEUES = 2
 BRIDGE = "wirebr"
 
@@ -46,7 +47,7 @@ def _die_with_parent():
 def _nics(wire):
     ret = []
     for n in range(2):
-        if wire == "hub":
+        if wire != "queues":
             backend, more = f"hubport,id=n{n},hubid=0", ""
         else:
             backend = f"tap,id=n{n},ifname=tap{n},script=no,downscript=no,queues={QUEUES}"
@@ -57,7 +58,7 @@ def _nics(wire):
 
 
 def _wrapped(wire, argv):
-    if wire == "hub":
+    if wire != "queues":
         return argv
     taps = " && ".join(f"ip tuntap add tap{n} mode tap multi_queue && ip link set tap{n} master {BRIDGE} up" for n in range(2))
     setup = (f"ip link set lo up && ip link add {BRIDGE} type bridge mcast_snooping 0 && "
@@ -69,14 +70,15 @@ def _wrapped(wire, argv):
 class Guest:
     """Made: the process runs.  Use as a context manager; leaving it ends the process whatever it does."""
 
-    def __init__(self, kernel, root, build, wire, folder, accel):
-        self.wire, self.folder = wire, folder
+    def __init__(self, kernel, archives, boot, folder, accel):
+        """archives: the parts of the initramfs besides the kernel's modules, in their order."""
+        self.wire, self.folder = "queues" if boot == "queues" else "hub", folder
         folder.mkdir(parents=True, exist_ok=True)
         self.console = folder / "serial.log"
         self.said = folder / "qemu.log"
         self.initrd = folder / "initrd"
         with open(self.initrd, "wb") as out:
-            for part in (root, kernel.modules, build):
+            for part in (kernel.modules, *archives):
                 with open(part, "rb") as f:
                     shutil.copyfileobj(f, out, 1 << 20)
         mine, theirs = socket.socketpair()
@@ -92,9 +94,9 @@ class Guest:
                 "-device", "virtio-serial-pci",
                 "-chardev", f"socket,id=report,fd={theirs.fileno()}", "-device", "virtserialport,chardev=report,name=adit.report",
                 "-chardev", f"socket,id=qmp,fd={their_qmp.fileno()}", "-mon", "chardev=qmp,mode=control",
-                "-device", "virtio-rng-pci", *_nics(wire)]
+                "-device", "virtio-rng-pci", *_nics(self.wire)]
         with open(self.said, "wb") as out:
-            self.process = subprocess.Popen(_wrapped(wire, argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            self.process = subprocess.Popen(_wrapped(self.wire, argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                             pass_fds=(theirs.fileno(), their_qmp.fileno()), preexec_fn=_die_with_parent)
         theirs.close()
         their_qmp.close()
@@ -236,7 +238,7 @@ class Guest:
         self.capture = None
 
 
-def choose_accel(kernel, root, build, folder):
+def choose_accel(kernel, archives, folder):
     """A key of ACCELS: kvm if a guest reaches user space with it, and about as soon as without; remembered until the
     next boot of this machine.  A device file and even a BIOS that runs prove nothing where virtualization is itself
     emulated."""
@@ -249,7 +251,7 @@ def choose_accel(kernel, root, build, folder):
         return words[1]
     accel = "kvm"
     try:
-        with Guest(kernel, root, build, "hub", folder, accel) as guest:
+        with Guest(kernel, archives, "hub", folder, accel) as guest:
             guest.wait_ready(10)
     except GuestLost:
         accel = "tcg"

@@ -5,12 +5,15 @@ Three cpio archives, one behind the other, are the initramfs:
   root     the packages of vmtest/packages            made anew when that list or their versions change
   modules  the kernel's, uncompressed and pruned      made anew with the kernel
   build    programs, tests, vmtest/guest, the cases   made anew for every run, it takes a moment
+A guest that boots systemd has two more, of the same kinds: the packages that only it needs, and the build once more as
+"make install" lays it down, with vmtest/guest/systemd over it.
 Everything lives below CACHE; an archive appears there whole or not at all.
 """
 import contextlib
 import fcntl
 import functools
 import hashlib
+import itertools
 import lzma
 import os
 import pathlib
@@ -32,8 +35,9 @@ NOT_MODULES = re.compile(r"/(wireless|usb|can|phy|pcs|mdio|dsa|hamradio|arcnet|f
                          r"bluetooth|mac80211|ceph|sunrpc|rds|tipc|openvswitch|batman-adv|9p|nfc|smc|sctp|atm|appletalk|"
                          r"rxrpc|dccp|ax25|rose|netrom|6lowpan)(/|\.ko)|drivers/net/ethernet/(?!intel/e1000)")
 NOT_ROOT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian",
-            "usr/share/bash-completion", "usr/share/bug", "usr/share/gcc", "usr/lib/systemd", "lib/systemd", "etc/init.d",
-            "usr/share/apport", "var/cache")
+            "usr/share/bash-completion", "usr/share/zsh", "usr/share/bug", "usr/share/gcc", "etc/init.d", "usr/share/apport",
+            "var/cache")
+NOT_WITHOUT_SYSTEMD = ("usr/lib/systemd",)
 
 
 class ImageError(Exception):
@@ -305,11 +309,20 @@ def _add_libraries(tree, pool, say):
         files = added
 
 
-def make_root(refresh=False, say=print):
-    """The archive of the packages."""
-    sets = [w for line in (HERE / "packages").read_text().splitlines() if (w := line.split("#")[0].split())]
+def _package_sets(boot):
+    """The lines of vmtest/packages that begin with "BOOT:", or those that are for every guest."""
+    lines = [w for line in (HERE / "packages").read_text().splitlines() if (w := line.split("#")[0].split())]
+    if boot:
+        return [words[1:] for words in lines if words[0] == boot + ":"]
+    return [words for words in lines if not words[0].endswith(":")]
+
+
+def make_root(refresh=False, boot=None, say=print):
+    """The archive of the packages that every guest has, or of those that guests of a certain boot have besides."""
+    sets = _package_sets(boot)
     recipe = hashlib.sha256((HERE / "packages").read_bytes() + pathlib.Path(__file__).read_bytes()).hexdigest()
-    out, stamp = CACHE / "root.cpio", CACHE / "root.recipe"
+    name = f"root-{boot}" if boot else "root"
+    out, stamp = CACHE / f"{name}.cpio", CACHE / f"{name}.recipe"
     with _alone():
         if stamp.exists() and stamp.read_text().split()[:1] == [recipe] and not refresh and \
                 time.time() - stamp.stat().st_mtime < MAX_AGE_S:
@@ -359,7 +372,7 @@ def _build_root(sets, named, rest, out, say):
             _merged(t)
             for deb in sorted(debs):
                 _extract(apt / "archives" / deb, t)
-        for name in NOT_ROOT:
+        for name in [*NOT_ROOT, *(() if "systemd" in itertools.chain(*sets) else NOT_WITHOUT_SYSTEMD)]:
             shutil.rmtree(tree / name, ignore_errors=True)
         # What every program's header asks for by its path.
         shutil.copy((pool / "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2").resolve(), tree / "usr/lib64")
@@ -374,7 +387,7 @@ def make_build(build, cases, out):
     """Programs, kernel-dependent tests, the guest's scripts and the cases, with the libraries they link here."""
     with tempfile.TemporaryDirectory(dir=out.parent) as tmp:
         tree = pathlib.Path(tmp)
-        shutil.copytree(HERE / "guest", tree / "vmtest" / "guest")
+        shutil.copytree(HERE / "guest", tree / "vmtest" / "guest", ignore=lambda at, _: ["systemd"] if at == str(HERE / "guest") else [])
         shutil.copytree(cases, tree / "vmtest" / "cases")
         shutil.copytree(HERE / "guest" / "etc", tree / "etc", dirs_exist_ok=True)
         (tree / "init").symlink_to("vmtest/guest/init")
@@ -388,6 +401,16 @@ def make_build(build, cases, out):
             dst = tree / "usr/lib/x86_64-linux-gnu" / pathlib.Path(lib).name
             dst.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(lib, dst)
+        _cpio(tree, out)
+
+
+def make_installed(build, out):
+    """What "make install" lays down, and what a box that boots systemd has besides.  Nothing is built here."""
+    with tempfile.TemporaryDirectory(dir=out.parent) as tmp:
+        tree = pathlib.Path(tmp)
+        _run("make install", ["make", "-s", "-C", ROOT, "-o", "all", "install", f"B={build.resolve()}", f"DESTDIR={tree}"])
+        subprocess.run(["strip", "-g", *[p for p in tree.rglob("*") if _is_elf(p)]], check=True)
+        shutil.copytree(HERE / "guest" / "systemd", tree, symlinks=True, dirs_exist_ok=True)
         _cpio(tree, out)
 
 

@@ -19,6 +19,9 @@ UDP_ESP = "((udp port 4500 and udp[8:4] != 0) or (ip6 proto 17 and (ip6[40:2] = 
 PIECES = ("((ip proto 17 and ip[6:2] & 0x1fff != 0) or "
           "(ip6 proto 44 and ip6[40] = 17 and (ip6[42:2] & 0xfff8 != 0 or ip6[48:2] = 4500 or ip6[50:2] = 4500)))")
 
+# What no rule names, in cases that say so: pings between the gateways.
+OPEN = "((icmp and (icmp[0] = 0 or icmp[0] = 8)) or (icmp6 and (ip6[40] = 128 or ip6[40] = 129)))"
+
 LEAST = 4  # ESP packets: fewer prove nothing
 CLEAR = b"this is clear te"  # vmtest/guest/lab.sh sends it; a ping repeats these 16 octets
 
@@ -32,11 +35,12 @@ def _count(pcap, expression):
     return len(lines), lines[:5]
 
 
-def faults(pcap, wanted):
-    """What is wrong with this capture, as lines; wanted is raw, udp, any or none."""
+def faults(pcap, wanted, open_too=False):
+    """What is wrong with this capture, as lines; wanted is raw, udp, any or none.  open_too: so are pings between the
+    gateways, each family."""
     ret = []
     vlan = lambda e: f"({e}) or (vlan and ({e}))"
-    allowed = f"{LINK} or ({BETWEEN} and ({ESP} or {IKE} or {PIECES} or {ERRORS}))"
+    allowed = f"{LINK} or ({BETWEEN} and ({ESP} or {IKE} or {PIECES} or {ERRORS}{' or ' + OPEN if open_too else ''}))"
     total, lines = _count(pcap, "")
     if total is None:
         return [f"the capture cannot be read: {lines[0]}"]
@@ -51,6 +55,10 @@ def faults(pcap, wanted):
     seen = {"raw": raw, "udp": udp, "any": raw + udp, "none": 0}[wanted]
     if wanted != "none" and seen < LEAST:
         ret.append(f"on the wire: {raw} ESP and {udp} ESP-in-UDP packets; {wanted} was wanted, at least {LEAST}")
+    for family in ("ip", "ip6") if open_too else ():
+        number = _count(pcap, vlan(f"{family} and {BETWEEN} and {OPEN}"))[0]
+        if number < LEAST:
+            ret.append(f"on the wire: {number} pings between the gateways by {family}; what no rule names was to flow")
     if seen < raw + udp:
         ret.append(f"on the wire: {raw} ESP and {udp} ESP-in-UDP packets; only {wanted} was wanted")
     return ret

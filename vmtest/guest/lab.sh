@@ -90,6 +90,15 @@ lab_ip() { ip -n "$1" -batch -; }
 
 # lab_lan HOST GATEWAY NET: the host with its LAN, 10.1.NET.0/24 and fd00:1:NET::/64.
 lab_lan() {
+	lab_host "$@"
+	lab_ip "$2" <<-END
+		link set lo up
+		link set lan0 up
+		addr add 10.1.$3.1/24 dev lan0
+		addr add fd00:1:$3::1/64 dev lan0 nodad
+	END
+}
+lab_host() { # the same without what is the gateway's
 	lab_ip "$1" <<-END
 		link set lo up
 		link add eth0 type veth peer name lan0 netns $2
@@ -98,12 +107,6 @@ lab_lan() {
 		addr add fd00:1:$3::2/64 dev eth0 nodad
 		route add default via 10.1.$3.1
 		route add default via fd00:1:$3::1
-	END
-	lab_ip "$2" <<-END
-		link set lo up
-		link set lan0 up
-		addr add 10.1.$3.1/24 dev lan0
-		addr add fd00:1:$3::1/64 dev lan0 nodad
 	END
 }
 lab_up() {
@@ -154,7 +157,8 @@ lab_clean() {
 lab_evidence() {
 	local f
 	for f in /run/vm/*; do [ ! -f "$f" ] || cp "$f" /out/; done
-	[ ! -S /run/adit/vm/control ] || adit status --json >/out/adit-status.json 2>&1 || :
+	[ ! -S /run/adit/vm/control ] && [ ! -S /run/adit/adit/control ] || adit status --json >/out/adit-status.json 2>&1 || :
+	[ ! -d /run/systemd/system ] || journalctl -o short-monotonic >/out/journal.txt 2>&1
 	[ ! -e /run/netns/gwA ] || { ip -n gwA -s -d addr && ip -n gwA route; } >/out/gwA-ip.txt 2>&1
 	[ ! -e /run/netns/gwB ] || {
 		ip -n gwB -s -d addr

@@ -1,0 +1,3 @@
+# wire: none
+# open: yes
+true
