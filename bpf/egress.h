@@ -110,7 +110,7 @@ static __always_inline bool is_ip(__u16 type)
 /* Steps over priority tags (id 0) and the tag of this device itself: a VLAN device without reorder_hdr writes it
  * before its hooks see the frame.  Any other belongs to a VLAN device above this one, whose own hooks see it. */
 static __always_inline __u32 step_over_tags(struct __sk_buff *skb, void *data, void *end, struct packet *p,
-					    __u16 own)
+					    __u32 own)
 {
 	struct vlan_tag *tag = data + ETH_HLEN;
 	__u32 i, id;
@@ -126,11 +126,11 @@ static __always_inline __u32 step_over_tags(struct __sk_buff *skb, void *data, v
 			break;
 		if ((void *)(tag + 1) > end)
 			return ADIT_DROP_RUNT;
-		id = bpf_ntohs(tag->tci) & 0xfff;
+		id = tag_of(bpf_htons(p->type), tag->tci);
 		if (id && id != own)
 			return ADIT_PASS_NOT_IP;
 		if (id)
-			own = VLAN_NONE;
+			own = TAG_NONE;
 		p->type = bpf_ntohs(tag->type);
 		p->l3 += sizeof(*tag);
 		p->tags++;
@@ -158,7 +158,7 @@ static __always_inline __u32 parse_skb(struct __sk_buff *skb, struct packet *p, 
 		data = (void *)(long)skb->data;
 		end = (void *)(long)skb->data_end;
 	}
-	why = step_over_tags(skb, data, end, p, port->vlan);
+	why = step_over_tags(skb, data, end, p, tag_of_port(port));
 	return why ? why : parse_ip(skb, data, end, p, how | PARSE_SKB);
 }
 

@@ -157,7 +157,7 @@ static __always_inline __u32 seal(struct xdp_md *ctx, struct envelope *e, const 
 	__u32 cipher = (p->len + 2 + mask) & ~mask;
 	__u32 total = outer_len(e) + e->iv_len + cipher + e->icv_len;
 	bool kernel = how & SEAL_VIA_KERNEL;
-	__u32 link = e->vlan && !kernel ? ETH_HLEN + 4 : ETH_HLEN;
+	__u32 link = e->tagged && !kernel ? ETH_HLEN + 4 : ETH_HLEN;
 	int front = link + outer_len(e) + e->iv_len;
 	void *data, *end;
 

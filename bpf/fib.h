@@ -51,7 +51,8 @@ static __always_inline int answer_fib(struct xdp_md *ctx, struct packet *p)
 		memcpy(answer.dmac, fib.dmac, 6);
 		port = bpf_map_lookup_elem(&ports, &ifindex);
 		if (port) {
-			answer.vlan = port->vlan;
+			answer.vlan = tag_on_wire(port, ifindex) & 0xfff;
+			answer.vlan_type = tag_on_wire(port, ifindex) >> 16;
 			/* By a policy interface it leaves through the kernel: adit_egress has to see it. */
 			if (port->role == ADIT_ROLE_INSIDE && port->flags & ADIT_PORT_FAST_PATH)
 				answer.slot = port->slot;

@@ -13,16 +13,16 @@
 #define ENVELOPE_AGE_NS 100000000
 #define OUTER_TTL	64
 
-static __always_inline void write_link(struct envelope *e, const __u8 *dmac, const __u8 *smac, __u16 vlan)
+static __always_inline void write_link(struct envelope *e, const __u8 *dmac, const __u8 *smac, __u32 tag)
 {
 	__be16 type = e->v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
 	__be16 *word = (__be16 *)e->link;
 
 	memcpy(e->link, dmac, 6);
 	memcpy(e->link + 6, smac, 6);
-	e->vlan = vlan;
-	word[6] = vlan ? bpf_htons(ETH_P_8021Q) : type;
-	word[7] = bpf_htons(vlan);
+	e->tagged = tag != TAG_NONE;
+	word[6] = e->tagged ? bpf_htons(tag >> 16) : type;
+	word[7] = bpf_htons(tag);
 	word[8] = type;
 }
 
@@ -47,7 +47,7 @@ static __always_inline void route_via_kernel(struct envelope *e)
 	own_mac(smac);
 	e->slot = h->internal_slot;
 	e->via_kernel = 1;
-	write_link(e, h->internal_mac, smac, VLAN_NONE);
+	write_link(e, h->internal_mac, smac, TAG_NONE);
 }
 
 /* What of a route's MTU is left for the inner packet. */
@@ -110,7 +110,7 @@ static __always_inline void route_envelope(struct xdp_md *ctx, struct envelope *
 		    port->slot != ADIT_NO_SLOT) {
 			e->slot = port->slot;
 			e->via_kernel = 0;
-			write_link(e, fib.dmac, fib.smac, port->vlan);
+			write_link(e, fib.dmac, fib.smac, tag_on_wire(port, ifindex));
 			return;
 		}
 	}

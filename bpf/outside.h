@@ -258,10 +258,10 @@ static __always_inline __u32 take_natt(struct xdp_md *ctx, const struct packet *
 /* The interface a frame belongs to: this one, or the VLAN device above it; 0 = a VLAN that is none of ours. */
 static __always_inline __u32 logical_ifindex(struct xdp_md *ctx, const struct packet *p)
 {
-	struct adit_vlan_key key = {.lower_ifindex = ctx->ingress_ifindex, .vlan = p->vlan};
+	struct adit_vlan_key key = {.lower_ifindex = ctx->ingress_ifindex, .tag = p->tag};
 	const __u32 *ifindex;
 
-	if (p->vlan == VLAN_NONE)
+	if (p->tag == TAG_NONE)
 		return ctx->ingress_ifindex;
 	ifindex = bpf_map_lookup_elem(&vlan_ports, &key);
 	return ifindex ? *ifindex : 0;

@@ -8,8 +8,9 @@
 
 enum fragment { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
 
-#define VLAN_NONE    0
-#define VLAN_UNKNOWN 0xffff /* two tags with an id: no port of ours */
+/* Beside ADIT_TAG. */
+#define TAG_NONE    0
+#define TAG_UNKNOWN 0xffff /* two tags with an id: no port of ours */
 
 #define TCP_SYN 2
 
@@ -19,7 +20,7 @@ struct packet {
 	__u32 l4;   /* what follows IP and extension headers */
 	__u32 len;  /* of the IP packet, as its header says */
 	__u16 type; /* EtherType behind the tags */
-	__u16 vlan;
+	__u32 tag;  /* frames from XDP only */
 	__u8 tos;
 	__u8 ttl;
 	__u8 df;

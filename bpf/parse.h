@@ -25,14 +25,33 @@ static __always_inline bool is_vlan(__be16 type)
 	return type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD);
 }
 
-/* Ethernet and up to two tags; priority tags (id 0) do not count. */
+/* Priority tags (id 0) are none. */
+static __always_inline __u32 tag_of(__be16 type, __be16 tci)
+{
+	__u32 id = bpf_ntohs(tci) & 0xfff;
+
+	return id ? ADIT_TAG(bpf_ntohs(type), id) : TAG_NONE;
+}
+
+static __always_inline __u32 tag_of_port(const struct adit_port *port)
+{
+	return port->vlan ? ADIT_TAG(port->vlan_type, port->vlan) : TAG_NONE;
+}
+
+/* The tag that we write: a VLAN device with sockets of its own writes it itself. */
+static __always_inline __u32 tag_on_wire(const struct adit_port *port, __u32 ifindex)
+{
+	return port->lower_ifindex == ifindex ? TAG_NONE : tag_of_port(port);
+}
+
+/* Ethernet and up to two tags. */
 static __always_inline __u32 parse_link(void *data, void *end, struct packet *p)
 {
 	struct ethhdr *eth = data;
 	struct vlan_tag *tag;
 	__u32 l3 = sizeof(*eth);
 	__be16 type;
-	__u32 vlan = VLAN_NONE, id;
+	__u32 outer = TAG_NONE, inner;
 
 	if ((void *)(eth + 1) > end)
 		return ADIT_DROP_RUNT;
@@ -41,19 +60,19 @@ static __always_inline __u32 parse_link(void *data, void *end, struct packet *p)
 		tag = data + sizeof(*eth);
 		if ((void *)(tag + 2) > end)
 			return ADIT_DROP_RUNT;
-		vlan = bpf_ntohs(tag->tci) & 0xfff;
+		outer = tag_of(type, tag->tci);
 		type = tag->type;
 		l3 += sizeof(*tag);
 		if (is_vlan(type)) {
 			tag++;
-			id = bpf_ntohs(tag->tci) & 0xfff;
-			vlan = !vlan ? id : !id ? vlan : VLAN_UNKNOWN;
+			inner = tag_of(type, tag->tci);
+			outer = !outer ? inner : !inner ? outer : TAG_UNKNOWN;
 			type = tag->type;
 			l3 += sizeof(*tag);
 		}
 	}
 	p->l3 = l3;
-	p->vlan = vlan;
+	p->tag = outer;
 	p->type = bpf_ntohs(type);
 	if (p->type != ETH_P_IP && p->type != ETH_P_IPV6)
 		return ADIT_PASS_NOT_IP;

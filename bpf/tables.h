@@ -36,7 +36,7 @@ struct envelope {
 	__u32 rule;
 	__u32 slot; /* TX socket, here or on the internal port */
 	__u32 sum;  /* of the IPv4 header: what no packet changes */
-	__u16 vlan;
+	__u16 tagged;
 	__u16 id; /* IPv4 identification of the next packet that may be fragmented on its way */
 	__u16 inner_mtu;
 	__u16 mss4, mss6;

@@ -27,8 +27,9 @@ static void put_rest(const struct show *s, const json_t *obj, const char *const 
 
 void show_interface(const struct show *s, const json_t *a)
 {
-	static const char *const known[] = {"name", "role", "ifindex",	  "mtu",       "queues",	"mac",
-					    "xdp",  "xsk",  "xdp_wanted", "fast_path", "fast_path_why", NULL};
+	static const char *const known[] = {"name",	     "role",	"ifindex", "mtu",	 "queues",
+					    "mac",	     "xdp",	"xsk",	   "xdp_wanted", "fast_path",
+					    "fast_path_why", "xdp_why", NULL};
 	const json_t *ifc, *list = show_list(s, a, "interfaces", "interface");
 	char b[4][STR];
 	size_t i;
@@ -42,6 +43,9 @@ void show_interface(const struct show *s, const json_t *a)
 			value_str(ifc, "queues", b[2], STR), value_str(ifc, "mac", b[3], STR));
 		fprintf(s->t.f, "    xdp %s (wanted %s)  sockets %s\n", value_str(ifc, "xdp", b[0], STR),
 			value_str(ifc, "xdp_wanted", b[1], STR), value_str(ifc, "xsk", b[2], STR));
+		if (json_object_get(ifc, "xdp_why"))
+			fprintf(s->t.f, "    xdp cannot be native: %s\n",
+				value_str(ifc, "xdp_why", b[0], STR));
 		fprintf(s->t.f, "    fast path %s", value_str(ifc, "fast_path", b[0], STR));
 		value_str(ifc, "fast_path_why", b[1], STR);
 		fprintf(s->t.f, b[1][0] && strcmp(b[1], "-") ? ": %s\n" : "\n", b[1]);

@@ -20,6 +20,8 @@
 
 /* Why a foreign XDP program outside matters; what comes in is guarded at TC then. */
 #define SLOW_WAY "what comes in is guarded at TC and takes the slow way"
+#define MODE_WARNING "xdp-mode"
+
 
 struct guarded {
 	const struct conf_interface *conf;
@@ -48,6 +50,7 @@ struct adit_port guard_row(const struct conf_interface *conf, const struct link 
 		.lower_ifindex = link->lower,
 		.policy = conf && conf->policy ? conf->policy->id : 0,
 		.vlan = link->vlan,
+		.vlan_type = link->vlan_type,
 		.role = !conf			     ? ADIT_ROLE_CARRIER
 			: conf->role == CONF_OUTSIDE ? ADIT_ROLE_OUTSIDE
 						     : ADIT_ROLE_INSIDE,
@@ -91,7 +94,7 @@ static int write_rows(struct guard *g, const struct guarded *e, struct link *dev
 	int err = 0;
 
 	*device = e->link;
-	if (e->link.vlan)
+	if (e->link.lower != e->link.ifindex)
 		err = write_lower_row(g, &e->link, device);
 	if (!err)
 		err = programs_set_port(g->programs, e->link.ifindex, &row);
@@ -101,7 +104,7 @@ static int write_rows(struct guard *g, const struct guarded *e, struct link *dev
 
 /* ---- attaching ----------------------------------------------------------------------------- */
 
-static enum xdp_mode mode_of(const struct conf_interface *conf)
+enum xdp_mode guard_xdp_mode(const struct conf_interface *conf, const struct link *device)
 {
 	static const enum xdp_mode modes[] = {
 		[CONF_XDP_AUTO] = XDP_MODE_AUTO,
@@ -109,7 +112,13 @@ static enum xdp_mode mode_of(const struct conf_interface *conf)
 		[CONF_XDP_GENERIC] = XDP_MODE_GENERIC,
 	};
 
-	return modes[conf->xdp];
+	if (device->generic_why && conf->xdp == CONF_XDP_NATIVE)
+		warnings_set(MODE_WARNING, conf->name,
+			     "%s: xdp is native in the configuration and generic in truth: %s", conf->name,
+			     device->generic_why);
+	else
+		warnings_clear(MODE_WARNING, conf->name);
+	return device->generic_why ? XDP_MODE_GENERIC : modes[conf->xdp];
 }
 
 /* A hidden tag would make frames of other VLANs look like this interface's own. */
@@ -133,7 +142,7 @@ static void attach_inbound(struct guard *g, struct guarded *e, const struct link
 	if (has_ethernet(e)) {
 		if (!e->xdp.ours)
 			show_tags(device);
-		place_xdp_take(g->programs, &e->xdp, PROGRAM_OUTSIDE, device, mode_of(e->conf), SLOW_WAY);
+		place_xdp_take(g->programs, &e->xdp, PROGRAM_OUTSIDE, device, guard_xdp_mode(e->conf, device), SLOW_WAY);
 	}
 	if (e->xdp.ours)
 		place_tc_leave(g->programs, &e->ingress, PROGRAM_INGRESS, &e->link);
@@ -430,7 +439,7 @@ unsigned guard_rows(const struct guard *g, __u32 *ifindexes, unsigned max)
 		if (!g->v[i].link.ifindex)
 			continue;
 		ifindexes[n++] = g->v[i].link.ifindex;
-		if (g->v[i].link.vlan)
+		if (g->v[i].link.lower != g->v[i].link.ifindex)
 			ifindexes[n++] = g->v[i].link.lower;
 	}
 	return n;
@@ -500,6 +509,8 @@ int guard_open(const char *instance, const struct conf *conf, struct programs *p
 		err = backstop_write(g->backstop, conf, &why);
 		backstop_said(g, err, why);
 	}
+	warnings_begin(MODE_WARNING); /* of interfaces that are none any more */
+	warnings_end(MODE_WARNING);
 	err = spd_write(programs, conf);
 	if (err)
 		log_error("the rules cannot be written: %s", strerror(-err));

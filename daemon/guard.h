@@ -45,6 +45,9 @@ const struct xdp_place *guard_xdp(const struct guard *g, unsigned ifindex);
 /* The ifindexes whose rows and programs are the guard's; how many. */
 unsigned guard_rows(const struct guard *g, __u32 *ifindexes, unsigned max);
 
+/* How the program of an interface is attached to its device: as configured, if that can be. */
+enum xdp_mode guard_xdp_mode(const struct conf_interface *conf, const struct link *device);
+
 /* The row of an interface as the guard writes it: no socket yet. */
 struct adit_port guard_row(const struct conf_interface *conf, const struct link *link);
 

@@ -42,11 +42,6 @@ int host_add_device(struct host *h, const struct link *link, enum xdp_mode mode,
 
 static int find_port_device(struct host *h, struct port *p)
 {
-	static const enum xdp_mode modes[] = {
-		[CONF_XDP_AUTO] = XDP_MODE_AUTO,
-		[CONF_XDP_NATIVE] = XDP_MODE_NATIVE,
-		[CONF_XDP_GENERIC] = XDP_MODE_GENERIC,
-	};
 	struct link lower = p->link;
 	int err;
 
@@ -54,7 +49,7 @@ static int find_port_device(struct host *h, struct port *p)
 		log_info("%s has no Ethernet: its traffic takes the general path", p->link.name);
 		return 0;
 	}
-	if (p->link.vlan) {
+	if (p->link.lower != p->link.ifindex) {
 		err = link_get_index(p->link.lower, &lower);
 		if (err)
 			return err;
@@ -65,7 +60,7 @@ static int find_port_device(struct host *h, struct port *p)
 		log_warn("%s: VLAN tags stay hidden from XDP: %s", lower.name, strerror(-err));
 	p->device = find_device(h, lower.ifindex);
 	if (!p->device) {
-		err = host_add_device(h, &lower, modes[p->conf->xdp], &p->device);
+		err = host_add_device(h, &lower, guard_xdp_mode(p->conf, &lower), &p->device);
 		if (err)
 			return err;
 	}

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "link.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/ethtool.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <linux/veth.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -49,22 +52,33 @@ out:
 	return err;
 }
 
+static void read_vlan(const struct nlattr *data, struct link *l)
+{
+	const struct nlattr *a;
+
+	l->vlan_type = ETH_P_8021Q; /* what kernels before 3.10 had, which say nothing */
+	mnl_attr_for_each_nested(a, data)
+	{
+		if (mnl_attr_get_type(a) == IFLA_VLAN_ID)
+			l->vlan = mnl_attr_get_u16(a);
+		else if (mnl_attr_get_type(a) == IFLA_VLAN_PROTOCOL)
+			l->vlan_type = ntohs(mnl_attr_get_u16(a));
+	}
+}
+
 static void read_link_info(const struct nlattr *info, struct link *l)
 {
 	const struct nlattr *a, *data = NULL;
-	bool vlan = false;
 
 	mnl_attr_for_each_nested(a, info)
 	{
 		if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
-			vlan = strcmp(mnl_attr_get_str(a), "vlan") == 0;
+			snprintf(l->kind, sizeof(l->kind), "%s", mnl_attr_get_str(a));
 		if (mnl_attr_get_type(a) == IFLA_INFO_DATA)
 			data = a;
 	}
-	if (!vlan || !data)
-		return;
-	mnl_attr_for_each_nested(a, data) if (mnl_attr_get_type(a) == IFLA_VLAN_ID) l->vlan =
-		mnl_attr_get_u16(a);
+	if (data && strcmp(l->kind, "vlan") == 0)
+		read_vlan(data, l);
 }
 
 static int read_link(const struct nlmsghdr *nlh, void *self)
@@ -138,6 +152,46 @@ static void read_queues(struct link *l)
 		l->queues = 1;
 }
 
+static void read_driver(struct link *l)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+
+	if (!*l->kind && ethtool(l->name, &info) == 0)
+		snprintf(l->kind, sizeof(l->kind), "%.31s", info.driver);
+}
+
+/* A program that is attached to such a device in native mode runs on those below it, and sees their ifindex: no frame
+ * would be known as one of this device's. */
+static const char *generic_only(const char *kind)
+{
+	static const struct {
+		const char *kind, *why;
+	} t[] = {
+		{"bond",	 "native XDP of a bond runs on its members"},
+		{"team",	 "native XDP of a team runs on its members"},
+		{"hv_netvsc", "native XDP of netvsc runs on its VF"	   },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(t) / sizeof(*t); i++)
+		if (strcmp(kind, t[i].kind) == 0)
+			return t[i].why;
+	return NULL;
+}
+
+/* A VLAN above a bond has a program of its own: its tag may be gone before the bond sees the frame, because a member took
+ * it off. */
+static void find_lower(struct link *l)
+{
+	struct link below;
+
+	l->generic_why = generic_only(l->kind);
+	if (l->lower == l->ifindex || link_get_index(l->lower, &below) || !below.generic_why)
+		return;
+	l->lower = l->ifindex;
+	l->generic_why = below.generic_why;
+}
+
 static int get(struct nlmsghdr *nlh, struct link *ret)
 {
 	struct link l = {0};
@@ -149,6 +203,8 @@ static int get(struct nlmsghdr *nlh, struct link *ret)
 	if (!l.ifindex)
 		return -ENODEV;
 	read_queues(&l);
+	read_driver(&l);
+	find_lower(&l);
 	*ret = l;
 	return 0;
 }
@@ -321,7 +377,57 @@ int link_gro_on(const char *name)
 	return ethtool(name, &on);
 }
 
-int link_rx_vlan_offload_off(const char *name)
+/* The bit of a feature that has no old ethtool flag, or -errno. */
+static int find_feature(const char *name, const char *feature)
+{
+	struct {
+		struct ethtool_sset_info info;
+		uint32_t count;
+	} sets = {
+		.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES}
+	 };
+	struct ethtool_gstrings *names;
+	int err = ethtool(name, &sets), bit = -EOPNOTSUPP;
+	uint32_t i;
+
+	if (err || !sets.info.sset_mask || sets.count > 1024)
+		return err ? err : -EOPNOTSUPP;
+	names = calloc(1, sizeof(*names) + (size_t)sets.count * ETH_GSTRING_LEN);
+	if (!names)
+		return -ENOMEM;
+	names->cmd = ETHTOOL_GSTRINGS;
+	names->string_set = ETH_SS_FEATURES;
+	names->len = sets.count;
+	err = ethtool(name, names);
+	for (i = 0; !err && i < names->len && bit < 0; i++)
+		if (strncmp((char *)names->data + i * ETH_GSTRING_LEN, feature, ETH_GSTRING_LEN) == 0)
+			bit = (int)i;
+	free(names);
+	return err ? err : bit;
+}
+
+static int feature_off(const char *name, const char *feature)
+{
+	int bit = find_feature(name, feature);
+	struct ethtool_sfeatures *set;
+	size_t blocks;
+	int err;
+
+	if (bit < 0)
+		return bit;
+	blocks = (size_t)bit / 32 + 1;
+	set = calloc(1, sizeof(*set) + blocks * sizeof(set->features[0]));
+	if (!set)
+		return -ENOMEM;
+	set->cmd = ETHTOOL_SFEATURES;
+	set->size = (uint32_t)blocks;
+	set->features[bit / 32].valid = 1U << bit % 32;
+	err = ethtool(name, set);
+	free(set);
+	return err;
+}
+
+static int rx_customer_tags_shown(const char *name)
 {
 	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
 	int err = ethtool(name, &flags);
@@ -331,6 +437,14 @@ int link_rx_vlan_offload_off(const char *name)
 	flags.cmd = ETHTOOL_SFLAGS;
 	flags.data &= ~(uint32_t)ETH_FLAG_RXVLAN;
 	return ethtool(name, &flags);
+}
+
+int link_rx_vlan_offload_off(const char *name)
+{
+	int err = rx_customer_tags_shown(name);
+	int service = feature_off(name, "rx-vlan-stag-hw-parse");
+
+	return err && err != -EOPNOTSUPP ? err : service ? service : err;
 }
 
 static int open_sysctl(const char *family, const char *name, const char *key, int flags)

@@ -12,11 +12,15 @@
 struct link {
 	char name[IFNAMSIZ];
 	unsigned ifindex;
-	unsigned lower; /* VLAN device: the ifindex below it, else its own */
-	unsigned mtu;	/* octets */
+	unsigned
+		lower; /* ifindex of the device that has XDP programs and sockets: its own, or the one below a VLAN */
+	unsigned mtu; /* octets */
 	unsigned queues;
-	uint16_t vlan; /* 802.1Q id, 0 = not a VLAN device */
-	uint16_t type; /* ARPHRD_* */
+	uint16_t vlan;		 /* id of its tag, 0 = not a VLAN device */
+	uint16_t vlan_type;	 /* EtherType of the tag: 802.1Q or 802.1ad */
+	uint16_t type;		 /* ARPHRD_* */
+	char kind[32];		 /* "vlan", "bond", "veth"...; of a device that was not made, its driver */
+	const char *generic_why; /* why its XDP is generic whatever is wanted, or NULL */
 	uint8_t mac[6];
 	unsigned group; /* "ip link set NAME group"; 0 = nobody set one */
 	bool up;

@@ -175,9 +175,11 @@ static void say_xdp(const struct xdp_place *x, const struct link *l, const struc
 
 static void become_ours(struct xdp_place *x, const struct link *l, bool native)
 {
-	if (!x->ours || native != x->native)
-		log_info("%s: XDP %s", l->name,
-			 native ? "native" : "generic (slower; the driver has no native XDP)");
+	if ((!x->ours || native != x->native) && native)
+		log_info("%s: XDP native", l->name);
+	else if (!x->ours || native != x->native)
+		log_info("%s: XDP generic (slower; %s)", l->name,
+			 l->generic_why ? l->generic_why : "the driver has no native XDP");
 	else if (x->taken)
 		log_info("%s: our XDP program is put back", l->name);
 	*x = (struct xdp_place){.ours = true, .native = native, .said = x->said};

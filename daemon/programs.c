@@ -29,7 +29,8 @@ int programs_set_host(struct programs *p, const struct adit_host *host)
 
 int programs_set_port(struct programs *p, __u32 ifindex, const struct adit_port *port)
 {
-	struct adit_vlan_key key = {.lower_ifindex = port->lower_ifindex, .vlan = port->vlan};
+	struct adit_vlan_key key = {.lower_ifindex = port->lower_ifindex,
+				    .tag = ADIT_TAG(port->vlan_type, port->vlan)};
 	int err = 0;
 
 	if (port->vlan)

@@ -135,6 +135,8 @@ void host_tell_readers(struct host *h)
 		hp->fast_path = p->fast_path;
 		snprintf(hp->why, sizeof(hp->why), "%s", p->why);
 		xdp_word(h, p, hp->xdp, sizeof(hp->xdp));
+		snprintf(hp->xdp_why, sizeof(hp->xdp_why), "%s",
+			 p->device && p->device->link.generic_why ? p->device->link.generic_why : "");
 		snprintf(hp->xsk, sizeof(hp->xsk), "%s", xsk_word(p));
 		snprintf(hp->tc, sizeof(hp->tc), "%s", tc_word(h, p));
 	}

@@ -28,6 +28,7 @@ struct host_shared {
 		uint8_t fast_path; /* in force now */
 		char why[112];	   /* of the fast path's state */
 		char xdp[32];	   /* "native", "generic", "off", "foreign: NAME" */
+		char xdp_why[96];  /* why it cannot be "native", "" when it could */
 		char xsk[12];	   /* "copy", "zerocopy", "none" */
 		char tc[8];	   /* "tcx", "clsact"; "off" where none is needed, or not yet */
 	} port[ADIT_PORTS_MAX];

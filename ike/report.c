@@ -194,6 +194,8 @@ static json_t *interfaces_json(struct gateway *g, bool all)
 			json_object_set_new(j, "queues", num(p->queues));
 			json_object_set_new(j, "mac", json_string(mac));
 			json_object_set_new(j, "xdp_wanted", json_string(xdp_wanted(g->conf, p->name)));
+			if (*p->xdp_why)
+				json_object_set_new(j, "xdp_why", json_string(p->xdp_why));
 		}
 		json_array_append_new(list, j);
 	}

@@ -10,7 +10,6 @@
 #define VLAN	  4
 #define TYPE_IPV4 0x0800
 #define TYPE_IPV6 0x86dd
-#define TYPE_VLAN 0x8100
 #define IP_HEADER 40 /* the longer of the two */
 
 struct hop {
@@ -18,8 +17,8 @@ struct hop {
 	struct adit_addr dst;
 	uint32_t slot; /* ADIT_NO_SLOT: the kernel's */
 	uint16_t mtu;
-	uint16_t vlan;
-	uint8_t macs[12]; /* as they stand in the frame: destination, source */
+	uint16_t vlan, vlan_type; /* id 0: no tag */
+	uint8_t macs[12];	  /* as they stand in the frame: destination, source */
 };
 
 struct deliver {
@@ -98,6 +97,7 @@ static void ask(struct deliver *d, struct hop *hop, const struct inner *in, uint
 	hop->slot = a.slot;
 	hop->mtu = a.mtu;
 	hop->vlan = a.vlan;
+	hop->vlan_type = a.vlan_type;
 	memcpy(hop->macs, a.dmac, 6);
 	memcpy(hop->macs + 6, a.smac, 6);
 }
@@ -149,7 +149,7 @@ enum adit_reason deliver_route(struct deliver *d, struct frame *f, struct inner 
 		eth = frame_push(f, hop->vlan ? ETHERNET + VLAN : ETHERNET);
 		memcpy(eth, hop->macs, 12);
 		if (hop->vlan) {
-			put16(eth + 12, TYPE_VLAN);
+			put16(eth + 12, hop->vlan_type);
 			put16(eth + 14, hop->vlan);
 			eth += VLAN;
 		}

@@ -16,9 +16,11 @@ struct adit_fib_answer {
 	__u32 result;  /* BPF_FIB_LKUP_RET_*; only with 0 (success) the rest counts */
 	__u32 ifindex; /* where it leaves */
 	__u32 slot;    /* of the TX socket there; ADIT_NO_SLOT unless an inside port with ADIT_PORT_FAST_PATH */
-	__u16 vlan;    /* tag that it must carry there, 0 = none */
+	__u16 vlan;    /* id of the tag that it must carry there, 0 = none */
+	__u16 vlan_type;
 	__u16 mtu;     /* of the route */
 	__u8 smac[6], dmac[6];
+	__u8 pad[2];
 };
 
 _Static_assert(sizeof(struct adit_fib_answer) <= 34, "fits into what was asked: Ethernet and an IPv4 header");

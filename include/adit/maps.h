@@ -82,17 +82,22 @@ struct adit_port {
 	__u32 queues;
 	__u32 lower_ifindex; /* device that owns the sockets; its own ifindex when that is itself */
 	__u32 policy;        /* id; 0 = none: nothing is protected here */
-	__u16 vlan;          /* 802.1Q id, 0 = none */
+	__u16 vlan;          /* id of its tag, 0 = none */
+	__u16 vlan_type;     /* EtherType of that tag: 802.1Q, 802.1ad */
 	__u16 mtu;
 	__u8 role;
 	__u8 flags;
 	__u8 mac[6];
+	__u8 pad[2];
 };
+
+/* A VLAN tag as it stands in a frame, without the priority.  Id 5 of 802.1Q and id 5 of 802.1ad are two VLANs. */
+#define ADIT_TAG(type, id) ((__u32)(type) << 16 | (id))
 
 /* Which VLAN device a tagged frame belongs to. */
 struct adit_vlan_key {
 	__u32 lower_ifindex;
-	__u32 vlan;
+	__u32 tag; /* ADIT_TAG */
 };
 
 /* The addresses that this gateway shows on an interface, one of each family; all zero: none. */

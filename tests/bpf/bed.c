@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/if_xdp.h>
 #include <net/if.h>
@@ -147,6 +148,16 @@ struct adit_port bed_port_get(int ifindex)
 
 	bpf_map_lookup_elem(map_fd("ports"), &ifindex, &port);
 	return port;
+}
+
+void bed_port_tagged(int ifindex, uint16_t type, uint16_t id)
+{
+	struct adit_port port = bed_port_get(ifindex);
+
+	port.lower_ifindex = 1;
+	port.vlan_type = type;
+	port.vlan = id;
+	bed_port(ifindex, &port);
 }
 
 struct adit_host bed_host_get(void)
@@ -322,7 +333,7 @@ static void set_ports(void)
 				.role = ADIT_ROLE_OUTSIDE,
 				.flags = ADIT_PORT_FAST_PATH};
 	struct adit_port lan = wan, internal = wan, vlan = wan;
-	struct adit_vlan_key key = {.lower_ifindex = (uint32_t)bed.wan, .vlan = 7};
+	struct adit_vlan_key key = {.lower_ifindex = (uint32_t)bed.wan, .tag = ADIT_TAG(ETH_P_8021Q, 7)};
 	struct adit_host host = {.internal_ifindex = (uint32_t)bed.adit0,
 				 .internal_far_ifindex = (uint32_t)bed.adit1,
 				 .internal_slot = SLOT_INTERNAL};
@@ -338,6 +349,7 @@ static void set_ports(void)
 	internal.lower_ifindex = (uint32_t)bed.adit1;
 	internal.role = ADIT_ROLE_INTERNAL;
 	vlan.vlan = 7;
+	vlan.vlan_type = ETH_P_8021Q;
 	vlan.policy = POLICY_VLAN;
 	bed_port(bed.wan, &wan);
 	bed_port(bed.lan, &lan);

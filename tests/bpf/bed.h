@@ -17,6 +17,7 @@
 #include <adit/maps.h>
 #include <adit/note.h>
 #include <adit/reasons.h>
+#include <linux/if_ether.h>
 
 #define SLOT_WAN      0
 #define SLOT_LAN      1
@@ -101,6 +102,8 @@ void bed_sa_in(uint32_t spi, uint32_t index, const char *local);
 void bed_generation(void); /* raise it */
 void bed_port(int ifindex, const struct adit_port *port);
 struct adit_port bed_port_get(int ifindex);
+/* As if it were a VLAN device above another: id 0 = without a tag. */
+void bed_port_tagged(int ifindex, uint16_t type, uint16_t id);
 struct adit_host bed_host_get(void);
 void bed_host(const struct adit_host *host);
 void bed_socket(int slot, bool there); /* take a worker's socket away, or give it back */

@@ -68,11 +68,16 @@ void frame_eth(struct frame *f, const uint8_t dst[6], const uint8_t src[6])
 	be16(f, 0);
 }
 
-void frame_vlan(struct frame *f, uint16_t id)
+void frame_tag(struct frame *f, uint16_t type, uint16_t id)
 {
-	put16(f->b + f->len - 2, 0x8100);
+	put16(f->b + f->len - 2, type);
 	be16(f, id);
 	be16(f, 0);
+}
+
+void frame_vlan(struct frame *f, uint16_t id)
+{
+	frame_tag(f, 0x8100, id);
 }
 
 void frame_ip(struct frame *f, const char *src, const char *dst, uint8_t protocol)

@@ -19,6 +19,7 @@ struct frame {
 
 void frame_eth(struct frame *f, const uint8_t dst[6], const uint8_t src[6]);
 void frame_vlan(struct frame *f, uint16_t id);
+void frame_tag(struct frame *f, uint16_t type, uint16_t id);
 /* type, code or ports follow the usual layouts; addresses as text, families must agree. */
 void frame_ip(struct frame *f, const char *src, const char *dst, uint8_t protocol);
 void frame_udp(struct frame *f, uint16_t sport, uint16_t dport);

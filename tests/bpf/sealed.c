@@ -94,7 +94,7 @@ void expect_sealed(const struct result *r, const struct sealed_want *w)
 	assert_memory_equal(f, w->dmac, 6);
 	assert_memory_equal(f + 6, w->smac, 6);
 	if (w->vlan) {
-		assert_int_equal(get16(f + 12), 0x8100);
+		assert_int_equal(get16(f + 12), w->vlan_type);
 		assert_int_equal(get16(f + 14), w->vlan);
 		at = 18;
 	}

@@ -11,7 +11,7 @@ struct sealed_want {
 	const uint8_t *inner; /* IP packet as it should stand inside */
 	size_t inner_len;
 	uint8_t dmac[6], smac[6];
-	uint16_t vlan;
+	uint16_t vlan, vlan_type; /* id 0: no tag */
 	uint32_t slot;
 	uint8_t flags;
 	bool df; /* outer, IPv4 */

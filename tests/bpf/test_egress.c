@@ -568,7 +568,6 @@ static void looks_behind_its_own_tags(void **state)
 		     {{0, 7},   2, 0, false},
 	};
 	struct frame plain[3], f;
-	struct adit_port port;
 	struct result r;
 	size_t i, k;
 
@@ -578,9 +577,7 @@ static void looks_behind_its_own_tags(void **state)
 	tcp(&plain[2], LAN4, FAR4, 1000, 80, 2800);
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		for (k = 0; k < 3; k++) {
-			port = bed_port_get(bed.wan);
-			port.vlan = t[i].port;
-			bed_port(bed.wan, &port);
+			bed_port_tagged(bed.wan, ETH_P_8021Q, t[i].port);
 			f = tagged(&plain[k], t[i].ids, t[i].n);
 			reasons_mark();
 			r = bed_tc(bed.skel->progs.adit_egress, &f, bed.wan, 0, k == 2 ? 1400 : 0);
@@ -594,8 +591,7 @@ static void looks_behind_its_own_tags(void **state)
 			assert_memory_equal(r.b, f.b, f.len);
 		}
 	/* other verdicts leave the tag where it is; not IP is not IP behind a tag either */
-	port.vlan = 7;
-	bed_port(bed.wan, &port);
+	bed_port_tagged(bed.wan, ETH_P_8021Q, 7);
 	udp(&plain[0], LAN4, "10.1.2.77", 1000, 53);
 	f = tagged(&plain[0], (uint16_t[]){7}, 1);
 	expect(&f, TC_PASS, ADIT_PASS_RULE);
@@ -607,6 +603,39 @@ static void looks_behind_its_own_tags(void **state)
 	/* three tags, of which the first two might be ours: nobody knows what is behind */
 	f = tagged(&plain[0], (uint16_t[]){0, 7, 0}, 3);
 	expect(&f, TC_ACT_SHOT, ADIT_DROP_MALFORMED);
+}
+
+/* Id 7 of 802.1Q and id 7 of 802.1ad are two VLANs; a priority tag may be of either kind. */
+static void tells_kinds_of_tags_apart(void **state)
+{
+	static const uint16_t types[] = {ETH_P_8021Q, ETH_P_8021AD};
+	struct frame plain, f;
+	struct result r;
+	size_t own, is;
+
+	bed_needed(state);
+	udp(&plain, LAN4, FAR4, 1000, 53);
+	for (own = 0; own < 2; own++)
+		for (is = 0; is < 2; is++) {
+			bed_port_tagged(bed.wan, types[own], 7);
+			f = tagged(&plain, (uint16_t[]){7}, 1);
+			put16(f.b + 12, types[is]);
+			if (own == is) {
+				reasons_mark();
+				r = leaving(&f);
+				expect_reason(ADIT_TO_INTERNAL, 0);
+				expect_internal(&plain, &r);
+			} else {
+				expect(&f, TC_PASS, ADIT_PASS_NOT_IP);
+			}
+			f = tagged(&plain, (uint16_t[]){0, 7}, 2);
+			put16(f.b + 12, types[is]);
+			put16(f.b + 16, types[own]);
+			reasons_mark();
+			r = leaving(&f);
+			expect_reason(ADIT_TO_INTERNAL, 0);
+			expect_internal(&plain, &r);
+		}
 }
 
 static void follows_the_generation(void **state)
@@ -727,6 +756,7 @@ int main(void)
 		cmocka_unit_test_setup(takes_gso_trains, fixture),
 		cmocka_unit_test_setup(drops_what_the_pair_cannot_carry, fixture),
 		cmocka_unit_test_setup(looks_behind_its_own_tags, fixture),
+		cmocka_unit_test_setup(tells_kinds_of_tags_apart, fixture),
 		cmocka_unit_test_setup(follows_the_generation, fixture),
 		cmocka_unit_test_setup(waits_for_all_rules, fixture),
 		cmocka_unit_test_setup(does_not_let_turn_back, fixture),

@@ -202,14 +202,11 @@ static void expect_untagged(int far, const struct frame *f)
 /* The same on a real device: tags in the frame and beside it. */
 static void takes_tags_off(void **state)
 {
-	struct adit_port port;
 	struct frame f, own;
 	int out, far, tagger;
 
 	bed_needed(state);
-	port = bed_port_get(bed.wan);
-	port.vlan = 7;
-	bed_port(bed.wan, &port);
+	bed_port_tagged(bed.wan, ETH_P_8021Q, 7);
 	attach_egress(bed.wan);
 	far = listen_on(bed.adit1, ETH_P_IP);
 	out = listen_on(bed.wan, 0); /* sends what the frame says that it is */

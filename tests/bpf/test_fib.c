@@ -75,11 +75,19 @@ static void tells_slots_and_tags(void **state)
 	bed_needed(state);
 	bed_reset(NULL);
 	f = question(FAR4, LAN4);
-	port = bed_port_get(bed.lan);
-	port.vlan = 9;
-	bed_port(bed.lan, &port);
+	bed_port_tagged(bed.lan, ETH_P_8021Q, 9);
 	ask(&f, &a);
 	assert_int_equal(a.vlan, 9);
+	assert_int_equal(a.vlan_type, ETH_P_8021Q);
+	bed_port_tagged(bed.lan, ETH_P_8021AD, 9);
+	ask(&f, &a);
+	assert_int_equal(a.vlan, 9);
+	assert_int_equal(a.vlan_type, ETH_P_8021AD);
+	port = bed_port_get(bed.lan);
+	port.lower_ifindex = (uint32_t)bed.lan; /* it has sockets of its own */
+	bed_port(bed.lan, &port);
+	ask(&f, &a);
+	assert_int_equal(a.vlan, 0);
 	port.flags = 0;
 	bed_port(bed.lan, &port);
 	ask(&f, &a);

@@ -81,7 +81,6 @@ static int fixture(void **state)
 
 static void seals(void **state)
 {
-	struct adit_port port;
 	struct frame f;
 	int ttl;
 
@@ -104,9 +103,7 @@ static void seals(void **state)
 		expect_seal(&f, &sa4);
 	}
 	/* a VLAN of this port that is an inside port itself */
-	port = bed_port_get(bed.lan);
-	port.vlan = 7;
-	bed_port(bed.lan, &port);
+	bed_port_tagged(bed.lan, ETH_P_8021Q, 7);
 	udp(&f, LAN4, FAR4, 100);
 	expect_seal(&f, &sa4);
 }

@@ -592,6 +592,44 @@ static void rechecks_vlans_apart(void **state)
 	expect(&tagged, XDP_PASS, ADIT_PASS_CLEAR);
 }
 
+/* The VLAN device is 802.1Q 7.  802.1ad 7 is another VLAN, unless it is the device's. */
+static void tells_kinds_of_tags_apart(void **state)
+{
+	static const uint16_t types[] = {ETH_P_8021Q, ETH_P_8021AD};
+	struct adit_rule rule = rule_of(9, ADIT_PROTECT, "10.1.1.0/24", "10.1.2.0/24", 0);
+	struct adit_vlan_key key = {.lower_ifindex = (uint32_t)bed.wan};
+	int fd = bpf_map__fd(bed.skel->maps.vlan_ports);
+	struct frame f, whole;
+	size_t own, is;
+
+	bed_needed(state);
+	rule.policy = POLICY_VLAN;
+	bed_rules(&rule, 1);
+	udp(&whole, FAR4, LAN4, 53, "hello", 5);
+	for (own = 0; own < 2; own++) {
+		key.tag = ADIT_TAG(types[!own], 7);
+		bpf_map_delete_elem(fd, &key);
+		key.tag = ADIT_TAG(types[own], 7);
+		assert_int_equal(bpf_map_update_elem(fd, &key, &bed.vlan, BPF_ANY), 0);
+		for (is = 0; is < 2; is++) {
+			start(&f, 0);
+			frame_tag(&f, types[is], 7);
+			frame_octets(&f, whole.b + 14, whole.len - 14);
+			put16(f.b + 16, 0x0800);
+			expect(&f, own == is ? XDP_DROP : XDP_PASS,
+			       own == is ? ADIT_DROP_FRONT_RECHECK : ADIT_PASS_CLEAR);
+			/* behind a priority tag of the other kind */
+			start(&f, 0);
+			frame_tag(&f, types[!is], 0x6000);
+			frame_tag(&f, types[is], 7);
+			frame_octets(&f, whole.b + 14, whole.len - 14);
+			put16(f.b + 20, 0x0800);
+			expect(&f, own == is ? XDP_DROP : XDP_PASS,
+			       own == is ? ADIT_DROP_FRONT_RECHECK : ADIT_PASS_CLEAR);
+		}
+	}
+}
+
 static void passes_what_is_not_ip(void **state)
 {
 	struct frame f;
@@ -719,6 +757,7 @@ int main(void)
 		cmocka_unit_test_setup(rechecks_link_local_v4, fixture),
 		cmocka_unit_test_setup(waits_for_all_rules, fixture),
 		cmocka_unit_test_setup(rechecks_vlans_apart, fixture),
+		cmocka_unit_test_setup(tells_kinds_of_tags_apart, fixture),
 		cmocka_unit_test_setup(passes_what_is_not_ip, fixture),
 		cmocka_unit_test_setup(drops_without_worker, fixture),
 		cmocka_unit_test_setup(stays_off_sockets_of_others, fixture),

@@ -105,6 +105,7 @@ static void opens_into_a_vlan(void **state)
 
 	(void)state;
 	k->answer.vlan = 42;
+	k->answer.vlan_type = 0x8100;
 	packet_v4(inner, 17, 100);
 	open_comes(inner, 100);
 	fake_run(k);
@@ -112,6 +113,21 @@ static void opens_into_a_vlan(void **state)
 	assert_int_equal(k->sent[0].len, 118);
 	assert_memory_equal(f, "\2\0\0\0\0\x08\2\0\0\0\0\x09\x81\0\0\x2a\x08\0", 18);
 	assert_true(sums_right(f + 18, 100));
+}
+
+static void opens_into_a_vlan_of_802_1ad(void **state)
+{
+	uint8_t inner[200], *f;
+
+	(void)state;
+	k->answer.vlan = 42;
+	k->answer.vlan_type = 0x88a8;
+	packet_v6(inner, 17, 100);
+	open_comes(inner, 100);
+	fake_run(k);
+	f = k->sent[0].data;
+	assert_int_equal(k->sent[0].len, 118);
+	assert_memory_equal(f, "\2\0\0\0\0\x08\2\0\0\0\0\x09\x88\xa8\0\x2a\x86\xdd", 18);
 }
 
 /* Everything that is not a plain forward out of a port of ours goes to the kernel, untouched. */
@@ -476,6 +492,7 @@ int main(void)
 		BED_TEST(commands_come_first),
 		BED_TEST(opens_fast),
 		BED_TEST(opens_into_a_vlan),
+		BED_TEST(opens_into_a_vlan_of_802_1ad),
 		BED_TEST(opens_to_the_kernel),
 		BED_TEST(delivery_follows_the_kernel),
 		BED_TEST(duplicates_in_one_batch),

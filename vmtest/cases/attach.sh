@@ -1,5 +1,5 @@
 # title: programs on $on: the right XDP mode, the right TC hook, traffic
-# variants: on=virtio,generic,bridge,vlan
+# variants: on=virtio,generic,bridge,vlan,service
 # wire: raw
 # ci: all
 case $on in
@@ -18,11 +18,12 @@ bridge) # has no XDP of its own: the fallback
 		echo br0
 	}
 	;;
-vlan) # the program is on the device below and finds the VLAN by its tag
+vlan | service) # the program is on the device below and finds the VLAN by its tag, 802.1Q or 802.1ad
 	xdp=native
+	[ $on = vlan ] || tag="proto 802.1ad id 100"
 	lab_outside() {
 		ip -n "$1" link set "$2" up
-		ip -n "$1" link add link "$2" name "$2.100" type vlan id 100
+		ip -n "$1" link add link "$2" name "$2.100" type vlan ${tag:-id 100}
 		echo "$2.100"
 	}
 	;;
