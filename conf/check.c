@@ -366,6 +366,16 @@ static void check_room(struct parse *p)
 			   "more than the %u interfaces that fit", ADIT_PORTS_MAX - 1);
 }
 
+static bool has_policy_interface(const struct conf *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_interfaces; i++)
+		if (c->interfaces[i]->policy)
+			return true;
+	return false;
+}
+
 void check_conf(struct parse *p)
 {
 	struct conf *c = p->conf;
@@ -392,7 +402,10 @@ void check_conf(struct parse *p)
 		check_children(p);
 		check_room(p);
 	}
-	if (!c->n_interfaces && !p->diag->errors)
-		diag_warn(p->diag, (struct conf_loc){0, 0},
-			  "no interface is configured, so nothing is protected");
+	/* An editor that crashed leaves an empty file; that is no order to let everything pass. */
+	if (!has_policy_interface(c) && !p->diag->errors)
+		diag_error(p->diag, (struct conf_loc){0, 0},
+			   "no interface has a policy, so nothing would be protected; who wants that stops "
+			   "aditd and "
+			   "says aditd --unload");
 }

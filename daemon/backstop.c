@@ -103,11 +103,29 @@ static void put_rule(FILE *f, const struct direction *d, const struct conf_rule 
 		put_hidden(f, d, m, family);
 }
 
+/* An ICMP error carries a packet in its quote, which is not looked at here: none goes to, or comes for, those whose
+ * packets are protected. */
+static void put_errors(FILE *f, const struct direction *d, const struct conf_acl_rule *m)
+{
+	const char *side = d == &directions[1] ? d->remote : d->local;
+	const struct addr_range *r = d == &directions[1] ? &m->remote : &m->local;
+	bool v4 = m->family == AF_INET;
+
+	fprintf(f, "    meta nfproto %s", v4 ? "ipv4" : "ipv6");
+	put_side(f, v4 ? "ip" : "ip6", side, r, m->family);
+	fprintf(f,
+		v4 ? " icmp type { 3, 4, 5, 11, 12 } counter drop\n" : " icmpv6 type 0-127 counter drop\n");
+}
+
 static void put_policy(FILE *f, const struct direction *d, const struct conf *c, const struct conf_policy *p)
 {
 	size_t i;
 
-	fprintf(f, "  chain %s_%x {\n%s", d->chain, p->id, exempt);
+	fprintf(f, "  chain %s_%x {\n", d->chain, p->id);
+	for (i = 0; i < p->n_rules; i++)
+		if (c->rules[p->first_rule + i].match->permit)
+			put_errors(f, d, c->rules[p->first_rule + i].match);
+	fprintf(f, "%s", exempt);
 	for (i = 0; i < p->n_rules; i++) {
 		put_rule(f, d, &c->rules[p->first_rule + i], AF_INET);
 		put_rule(f, d, &c->rules[p->first_rule + i], AF_INET6);

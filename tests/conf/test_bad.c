@@ -23,12 +23,19 @@
 
 #define W(text) "warning: " text
 #define E(text) "error: " text
+#define NOTHING                                                                                          \
+	"no interface has a policy, so nothing would be protected; who wants that stops aditd and says " \
+	"aditd --unload"
 
 static const struct {
 	const char *text;
 	const char *want[8];
 } t[] = {
-	/* ---- syntax: lexer and braces -------------------------------------------------------------- */
+	/* nothing to guard: what an editor that crashed leaves behind */
+	{"",													  {E(NOTHING)}									  },
+	{"interface lan0 { role inside }\n" PROP PEER POLICY ACL,
+	 {E(NOTHING), "4:8: " W("policy \"m\" is used by no interface")}																    },
+ /* ---- syntax: lexer and braces -------------------------------------------------------------- */
 	{HEAD "acl a { 5 permit ip 10.1.1.0/24 -> 10.1.2.0/24",
 	 {"5:5: " E("acl \"a\" is never closed: \"}\" is missing")}																	 },
 	{"interface wan0 { policy m\n" PROP PEER POLICY ACL,
@@ -65,20 +72,23 @@ static const struct {
 	 {"2:14: " W("ike-proposal \"i\" is used by no peer"), "3:6: " E("peer \"hq\" lacks \"remote\""),
 	  "3:6: " E("peer \"hq\" lacks \"psk\""), "3:6: " E("peer \"hq\" lacks \"ike\"")}														   },
 
-	/* what no rule is asked about (include/adit/exempt.h), and what stands beside it */
+ /* what no rule is asked about (include/adit/exempt.h), and what stands beside it */
 	{HEAD "acl a { 1 permit ip 10.1.0.0/16 -> 224.0.0.18\n2 permit ip fd02::/16 -> ff32::/16\n"
 	      "3 deny ip fd03::/16 -> fe80::/64\n4 permit udp 10.4.0.0/16 -> 255.255.255.255\n"
 	      "5 permit ip 10.5.0.0/16 -> 224.0.1.0/24\n6 permit ip 10.6.0.0/16 -> 224.0.0.0/23\n"
 	      "7 permit ip fd07::/16 -> ff00::/8\n8 permit ip fd08::/16 -> ff05::/16\n"
-	      "9 permit ip fd09::/16 -> fe00::/8\n10 permit ip 10.10.0.0/16 -> 255.255.255.254 }",
-	 {"5:9: " E("rule 1 of acl \"a\" cannot protect: what goes to 224.0.0.0/24 passes in clear without being asked: "
+	      "9 permit ip fd09::/16 -> fe00::/8\n10 permit ip 10.10.0.0/16 -> 255.255.255.254 }",	   {"5:9: " E("rule 1 of acl \"a\" cannot protect: what goes to 224.0.0.0/24 passes in clear without "
+		    "being asked: "
 		    "groups of the link (RFC 5771 4)"),
-	  "6:1: " E("rule 2 of acl \"a\" cannot protect: what goes to ff02::/16 passes in clear without being asked: "
+	  "6:1: " E("rule 2 of acl \"a\" cannot protect: what goes to ff02::/16 passes in clear without "
+		    "being asked: "
 		    "groups of the link, any flags (RFC 4291 2.7)"),
-	  "7:1: " W("rule 3 of acl \"a\" is never reached: what goes to fe80::/10 passes without being asked: "
-		    "link-local unicast (RFC 4291 2.5.6)"),
-	  "8:1: " E("rule 4 of acl \"a\" cannot protect: what goes to 255.255.255.255 passes in clear without being asked: "
-		    "this link's broadcast, such as DHCP (RFC 919 7)")}},
+	  "7:1: " W(
+		  "rule 3 of acl \"a\" is never reached: what goes to fe80::/10 passes without being asked: "
+		  "link-local unicast (RFC 4291 2.5.6)"),
+	  "8:1: " E("rule 4 of acl \"a\" cannot protect: what goes to 255.255.255.255 passes in clear "
+		    "without being asked: "
+		    "this link's broadcast, such as DHCP (RFC 919 7)")}			       },
 
  /* ---- values -------------------------------------------------------------------------------- */
 	{"interface wan0 { policy m; mtu 15; df-bit keep; tcp-mss huge; xdp offload }\n" PROP PEER POLICY ACL,
@@ -197,13 +207,10 @@ static const struct {
 	 "policy m { 10 isakmp { peer hq; acl a; esp e }; 20 isakmp { peer hq; acl a; esp e } }\n" ACL,
 	 {"4:74: " W(
 		 "rule m/20/5 is never reached: m/10/5 (4:37) matches all of it first, for peer \"hq\"")}													      },
-	{"interface lan0 { role inside }\n" PROP PEER POLICY ACL,
-	 {"4:8: " W("policy \"m\" is used by no interface")}																			   },
 	{IFC "policy m { }\nacl x { 1 deny ip any -> any }",
 	 {"2:8: " W("policy \"m\" has no entry, so it protects nothing"),
 	  "3:5: " W("acl \"x\" is used by no policy"),
 	  "3:5: " W("acl \"x\" permits nothing, so it protects nothing")}																	      },
-	{"",												     {"warning: no interface is configured, so nothing is protected"}					     },
 };
 
 static int parse(const char *text, struct conf_diag *diag)

@@ -298,7 +298,10 @@ static void quantities_carry_units(void **state)
 	for (i = 0; i < sizeof(q) / sizeof(q[0]); i++) {
 		struct conf *c = NULL;
 
-		snprintf(text, sizeof(text), "esp-proposal e { encryption aes128gcm16; %s }", q[i].text);
+		snprintf(text, sizeof(text),
+			 "interface wan0 { policy m } policy m { } esp-proposal e { encryption aes128gcm16; "
+			 "%s }",
+			 q[i].text);
 		assert_int_equal(conf_parse(text, strlen(text), "q", &c, &diag), 0);
 		assert_int_equal(c->esp_proposals[0]->lifetime_s, q[i].s);
 		assert_true(c->esp_proposals[0]->lifetime_bytes == q[i].octets);
