@@ -85,6 +85,12 @@ void load_pin_dir(const char *instance, char *dir, size_t size)
 	snprintf(dir, size, PINS "/%.64s", instance);
 }
 
+/* bpffs takes no name with a dot, and no instance's name has a plus. */
+void load_aside_dir(const char *dir, char aside[LOAD_ASIDE_SIZE])
+{
+	snprintf(aside, LOAD_ASIDE_SIZE, "%.127s+old", dir);
+}
+
 static int set_pin_paths(struct programs *p)
 {
 	char path[192];
@@ -197,10 +203,10 @@ void load_free_copy(struct programs *copy)
  * replaced, and if the kernel refuses for another reason, the pins stand as they stood: --unload needs them. */
 static int load_over(struct programs *p)
 {
-	char aside[sizeof(p->dir) + 8];
+	char aside[LOAD_ASIDE_SIZE];
 	int err;
 
-	snprintf(aside, sizeof(aside), "%s.old", p->dir);
+	load_aside_dir(p->dir, aside);
 	load_remove_pins(aside);
 	rmdir(aside);
 	if (rename(p->dir, aside))

@@ -16,6 +16,9 @@ int load_copy(const struct programs *of, enum program which, struct programs *co
 void load_free_copy(struct programs *copy);
 
 void load_pin_dir(const char *instance, char *dir, size_t size);
+/* Where they are while maps are made anew. */
+#define LOAD_ASIDE_SIZE 136
+void load_aside_dir(const char *dir, char aside[LOAD_ASIDE_SIZE]);
 void load_remove_pins(const char *dir);
 /* What libbpf warns of is not printed; programs_load passes it on. */
 void load_hush(void);

@@ -175,10 +175,10 @@ static void remove_pair(struct unload *u)
 
 static void remove_pins(struct unload *u)
 {
-	char dir[128], aside[136];
+	char dir[128], aside[LOAD_ASIDE_SIZE];
 
 	load_pin_dir(u->instance, dir, sizeof(dir));
-	snprintf(aside, sizeof(aside), "%s.old", dir); /* what a crash while maps were made anew left */
+	load_aside_dir(dir, aside); /* what a crash while maps were made anew left */
 	load_remove_pins(aside);
 	rmdir(aside);
 	load_remove_pins(dir);

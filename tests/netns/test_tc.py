@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Our TC programs and those of others on the same device: ours decide first, the others are asked about the rest."""
+import json
 import pathlib
 import time
 
@@ -14,6 +15,7 @@ NEXT, PASS, DROP = -1, 0, 2  # verdicts
 FIRST = "adit_egress"
 WAN = ("wan0", "egress")
 READY = "parent: ready"
+BPFTOOL = "/usr/sbin/bpftool"
 FLOOD = """
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -354,3 +356,28 @@ def test_a_netdev_chain_that_sends_packets_elsewhere_is_named(lab, aditd):
     wait_for("said", lambda: warnings(a, "wan0", "netdev early out"), 10)
     lab.run("gwA", "nft", "delete table netdev early")
     wait_for("no longer said", lambda: not warnings(a, "netdev"), 10)
+
+
+# ---- another version ------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("whose", ["named", "nameless"])
+@pytest.mark.parametrize("mode", ["tcx", "clsact"], indirect=True)
+def test_a_version_with_other_maps_takes_over(lab, aditd, mode, whose, capture):
+    """Pinned maps of another layout are made anew, and the programs that have the old ones are replaced; also those of a
+    version that did not write the instance's name."""
+    a = start(aditd, mode)
+    leak = capture("inet", "a0", LEAK)
+    flood(lab)
+    crash(a)
+    host = pathlib.Path(f"/sys/fs/bpf/adit/{a.instance}/host")
+    size = json.loads(lab.run("gwA", BPFTOOL, "-j", "map", "show", "pinned", host).stdout)["bytes_value"]
+    if whose == "nameless":
+        lab.run("gwA", BPFTOOL, "map", "update", "pinned", host, "key", *["0"] * 4, "value", *["0"] * size)
+    host.unlink()
+    lab.run("gwA", BPFTOOL, "map", "create", host, "type", "array", "key", "4", "value", "8", "entries", "1", "name", "host")
+    start(aditd, mode)
+    assert "had another layout and were made anew" in a.text()
+    assert lab.tc_programs("gwA", *WAN) == [FIRST]
+    assert lab.run("gwA", "ip", "-d", "link", "show", "wan0").stdout.count("prog/xdp") == 1
+    assert "XDP native" in a.text() and not warnings(a, "wan0")
+    assert not sum(leak.names().values())
