@@ -44,15 +44,18 @@ def parsed(text):
     return steps
 
 
-def drawn(seed, count):
-    """The random walk: the next step is drawn from what is possible at the host."""
+def drawn(seed, count, never=()):
+    """The random walk: the next step is drawn from what is possible at the host; never: NAMEs and NAME/VARIANTs."""
     draw, left = random.Random(seed), iter(range(count))
 
     def next_step(host):
         if next(left, None) is None:
             return None
-        step = draw.choices(STEPS, [s.weight if s.possible(host) else 0 for s in STEPS])[0]
-        return Taken(step.name, draw.choice(step.variants) if step.variants else "", draw.choice(GAPS))
+        while True:
+            step = draw.choices(STEPS, [s.weight if s.possible(host) else 0 for s in STEPS])[0]
+            taken = Taken(step.name, draw.choice(step.variants) if step.variants else "", draw.choice(GAPS))
+            if not {taken.name, f"{taken.name}/{taken.variant}"} & set(never):
+                return taken
     return next_step
 
 
