@@ -13,7 +13,7 @@ from confs import OTHER
 from gateways import BUILD, Aditd
 from netlab import HERE, HOST, HOST6, PYTHON, WAN, WAN6, wait_for
 from policy import BROADCAST
-from traffic import INTERNET, INTERNET6, LAN_MACS, OUTER_MAC, lan, lan6
+from traffic import INTERNET, INTERNET6, LAN_MACS, OUTER_MAC, lan, lan6, names
 
 WIRE_MAC = "02:ad:17:00:00:fe"  # of a0
 TRUNK, TRUNK_END = "trunk0", "trunk1"  # a wire that stays; policy interfaces are made upon it
@@ -68,7 +68,7 @@ class Host:
         self.lab.run("inet", "ip", "link", "set", "b0", "address", WIRE_MAC)
         self.lab.run("gwB", "ip", "link", "set", "wan0", "address", OUTER_MAC["B"])
         for side, (host, gw) in LAN_MACS.items():
-            self.batch(f"link set eth0 address {host}", box=f"host{side}")
+            self.batch(f"link set eth0 address {host}", *self.silence(side), box=f"host{side}")
             self.batch(f"link set lan0 address {gw}", *self.dress_lan(side), box=f"gw{side}")
         self.inet(f"addr add {INTERNET}/32 dev lo", f"addr add {INTERNET6}/128 dev lo",
                   f"link add {TRUNK_END} address {WIRE_MAC} type veth peer name {TRUNK} netns {self.lab.prefix}-gwA",
@@ -89,6 +89,11 @@ class Host:
                 f"route replace {lan(side, 200)}/32 dev lan0 mtu 700", f"route replace {lan6(side, 200)}/128 dev lan0 mtu 1300",
                 f"route replace unreachable {lan(side, 201)}/32", f"route replace unreachable {lan6(side, 201)}/128",
                 f"route replace unreachable {BROADCAST[OTHER[side]]}")  # or it would be sent on, and no rule wants that protected
+
+    @staticmethod
+    def silence(side):
+        """A host answers no spoofer: answers to what an exemption let in would come back as errors when it is over."""
+        return [f"route replace blackhole {address}" for address in (names(side)["liar"], names(side)["liar6"])]
 
     def remake_lan(self):
         host, gw = LAN_MACS["A"]

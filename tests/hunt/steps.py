@@ -388,7 +388,7 @@ STEPS = [
     Step("address", 3, tuple(ADDRESS), there, there_and_back(ADDRESS, ADDRESS_BACK)),
     Step("route", 3, tuple(ROUTE), there, there_and_back(ROUTE, ROUTE_BACK)),
     Step("device", 3, tuple(DEVICE), lambda host: there(host) and host.kind != "tun", there_and_back(DEVICE, DEVICE_BACK)),
-    Step("stacked", 3, tuple(STACKED), lambda host: host.kind in ("veth", "renamed"), stacked),
+    Step("stacked", 3, tuple(STACKED), lambda host: guarded(host) and host.kind in ("veth", "renamed"), stacked),
     Step("unseen", 6, AT_ONCE_KINDS + ("swap", "rename"), guarded, unseen),
     Step("inside", 2, ("down", "remake"), always, inside),
     Step("trunk", 1, (), always, trunk),
