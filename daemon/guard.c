@@ -19,9 +19,8 @@
 #define PUT_BACK_MS 1000
 
 /* Why a foreign XDP program outside matters; what comes in is guarded at TC then. */
-#define SLOW_WAY "what comes in is guarded at TC and takes the slow way"
+#define SLOW_WAY     "what comes in is guarded at TC and takes the slow way"
 #define MODE_WARNING "xdp-mode"
-
 
 struct guarded {
 	const struct conf_interface *conf;
@@ -142,7 +141,8 @@ static void attach_inbound(struct guard *g, struct guarded *e, const struct link
 	if (has_ethernet(e)) {
 		if (!e->xdp.ours)
 			show_tags(device);
-		place_xdp_take(g->programs, &e->xdp, PROGRAM_OUTSIDE, device, guard_xdp_mode(e->conf, device), SLOW_WAY);
+		place_xdp_take(g->programs, &e->xdp, PROGRAM_OUTSIDE, device, guard_xdp_mode(e->conf, device),
+			       SLOW_WAY);
 	}
 	if (e->xdp.ours)
 		place_tc_leave(g->programs, &e->ingress, PROGRAM_INGRESS, &e->link);
@@ -202,9 +202,8 @@ static bool has_all(const struct guarded *e)
 static void backstop_said(struct guard *g, int err, const char *why)
 {
 	if (err && !g->backstop_failed)
-		log_error("nftables: %s: an interface that comes back is guarded some milliseconds late, and "
-			  "not "
-			  "at all while nobody runs",
+		log_error("nftables: %s: an interface that comes back is guarded some milliseconds late, "
+			  "and not at all while nobody runs",
 			  why);
 	g->backstop_failed = err;
 }
