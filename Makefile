@@ -23,7 +23,7 @@ Q       := $(if $(V),,@)
 DEPS_BUILD := gcc make clang llvm pkg-config bpftool libbpf-dev libxdp-dev libelf-dev zlib1g-dev \
               libssl-dev libipsec-mb-dev libevent-dev libjansson-dev libmnl-dev libnftables-dev libseccomp-dev linux-libc-dev
 DEPS_RUN   := iproute2 ethtool iperf3 iputils-ping tcpdump procps util-linux nftables
-DEPS_TEST  := libcmocka-dev iptables libclang-rt-14-dev python3 python3-pytest python3-scapy python3-cryptography tshark \
+DEPS_TEST  := libcmocka-dev iptables libclang-rt-14-dev python3 python3-pytest python3-pytest-xdist python3-scapy python3-cryptography tshark \
               strongswan-charon strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins \
               libstrongswan-standard-plugins
 DEPS_VM    := qemu-system-x86 kmod cpio binutils zstd debian-archive-keyring

@@ -43,7 +43,8 @@ class Lab:
     def __init__(self, nat=False):
         self.nat = nat
         # Short: it becomes part of instance names, which become part of interface names.
-        self.prefix = f"t{os.getpid() % 100000}{next(_numbers)}"
+        # As many digits for the process always, or two processes could mean the same.
+        self.prefix = f"t{os.getpid() % 100000:05}{next(_numbers)}"
         # Short too: the path of a UNIX socket has 107 octets.
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"adit-{self.prefix}-"))
         self.children = []
