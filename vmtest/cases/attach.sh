@@ -1,6 +1,7 @@
 # title: programs on $on: the right XDP mode, the right TC hook, traffic
 # variants: on=virtio,generic,bridge,vlan,service
 # wire: raw
+# limit: 120
 # ci: all
 case $on in
 virtio) xdp=native ;;

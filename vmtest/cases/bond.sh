@@ -1,7 +1,7 @@
 # title: the uplink is a bond ($on): generic XDP whatever is asked for, nothing in in clear
 # variants: on=auto,native,vlan,service
 # wire: raw
-# limit: 90
+# limit: 180
 # What a member takes in belongs to the bond.  Its second member leads to a stranger, who sends clear text only.
 tag=
 case $on in
