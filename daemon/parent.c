@@ -683,10 +683,8 @@ static int open_guarding(struct parent *p)
 
 static int open_sockets(struct parent *p)
 {
-	int err = open_signals(p);
+	int err = sockets_open_ike(p->ike_sockets, p->cookies);
 
-	if (!err)
-		err = sockets_open_ike(p->ike_sockets, p->cookies);
 	if (!err)
 		err = sockets_open_esp(p->esp_sockets, p->esp_sinks);
 	if (err)
@@ -812,11 +810,15 @@ int parent_run(const char *instance, const char *config)
 	struct parent p = parent_new(instance, config);
 	int err;
 
+	/* First: a SIGHUP that comes early waits, instead of ending us. */
+	err = open_signals(&p);
 	notify_open();
 	notify_status("starting: reading %s", config);
-	err = load_conf(config, &p.conf);
+	if (!err)
+		err = load_conf(config, &p.conf);
 	if (err) {
 		guard_by_last_good(instance, config);
+		close_fd(&p.signal_fd);
 		return 1;
 	}
 	log_open(instance, "parent", p.conf->adit.log);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Nothing that policy protects leaves in clear, whatever dies, and everything else keeps flowing."""
 import pathlib
+import re
 import time
 
 import pytest
@@ -131,3 +132,21 @@ def test_world_readable_key_is_refused(lab, aditd, adit, capture):
     assert lab.ping("gwA", "192.0.2.254", 2) == 2
     assert a.command("check", a.conf, check=False).returncode == 2
     assert not sum(leak.names().values())
+
+
+def test_a_reload_that_comes_too_early_waits(lab, aditd):
+    """SIGHUP in the first milliseconds, as a script that writes, starts and reloads sends it."""
+    a = aditd("gwA", adit_conf("A"), files(), start=False)
+    for pause in (0, 0.005, 0.02, 0.05, 0.1):
+        a.child = lab.start("gwA", a.log.name, BUILD / "aditd", "-f", a.conf, "-i", a.instance)
+        time.sleep(pause)
+        # Not before it is Adit that hears it: until then it is the launcher's.
+        wait_for("it is aditd", lambda: pathlib.Path(f"/proc/{a.child.pid}/comm").read_text().strip() == "aditd", 5, 0.001)
+        wait_for("it has begun", lambda: int(signals_blocked(a.child.pid), 16) & 1, 5, 0.001)
+        a.kill("parent", 1)
+        wait_for("it answers", a.answers, 20)
+        assert a.stop() == 0
+
+
+def signals_blocked(pid):
+    return re.search(r"^SigBlk:\s*(\S+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1]
