@@ -144,6 +144,7 @@ int datapath_new(const struct datapath_fds *fds, const struct conf *conf, struct
 		return err;
 	}
 	forget_all(dp);
+	sas_changed(dp); /* a flow that never paused remembers an SA of an earlier ike */
 	*ret = dp;
 	return 0;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Nothing that policy protects leaves in clear, whatever dies, and everything else keeps flowing."""
+import os
 import pathlib
 import re
 import time
@@ -54,6 +55,22 @@ def test_kill_under_traffic(lab, aditd, capture, role):
     assert lab.ping("hostA", HOST["B"], 5) == 5
     for leak in leaks:
         assert not sum(leak.names().values()), f"clear text crossed after {role} died"
+
+
+@pytest.mark.parametrize("role", ["ike", "parent"])
+def test_its_own_traffic_brings_the_tunnel_back(lab, aditd, role):
+    """The peer neither calls nor sends, and a flow that never pauses, on any CPU, had an SA of the one who died."""
+    a, _ = start_both(aditd)
+    assert lab.ping("hostA", HOST["B"], 3, 56, 5) == 3
+    for cpu in os.sched_getaffinity(0):
+        lab.start("hostA", f"flood-{cpu}.log", "taskset", "-c", str(cpu), "ping", "-n", "-i", "0.005", "-w", "120", HOST["B"])
+    time.sleep(0.5)
+    children = {a.pid("ike"), a.pid("worker")}
+    a.kill(role)
+    if role == "parent":
+        wait_for("the children went with it", lambda: not children & set(lab.pids("gwA")), 5)
+        a.start()
+    wait_for("the tunnel is back", lambda: lab.ping("hostA", HOST["B"], 1), 30)
 
 
 def test_kill_again_and_again_while_starting(lab, aditd, capture):
