@@ -4,17 +4,17 @@ bench_bpf  := $(wildcard bench/*.bpf.c)
 bench_obj  := $(patsubst bench/%.c,$(B)/bench/%.o,$(filter-out $(bench_bpf),$(bench_src)))
 bench_skel := $(bench_bpf:bench/%.bpf.c=$(B)/bench/%.skel.h)
 
-$(B)/bench/%.bpf.o: bench/%.bpf.c $(wildcard bench/*.h)
+$(B)/bench/%.bpf.o: bench/%.bpf.c $(BPF_MACHINE) $(wildcard bench/*.h)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  BPF   $<")
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 $(B)/bench/%.skel.h: $(B)/bench/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
-$(bench_obj): $(B)/bench/%.o: bench/%.c $(bench_skel)
+$(bench_obj): $(B)/bench/%.o: bench/%.c $(bench_skel) $(MACHINE)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC    $<")
-	$(Q)$(CC) $(ALLFLAGS) -I$(B) -c $< -o $@
+	$(Q)$(COMPILE) -I$(B) -c $< -o $@
 $(B)/bench/xskfwd: $(bench_obj)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lxdp -lbpf -lelf -lz -lcrypto $(if $(HAVE_IPSEC_MB),-lIPSec_MB)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lxdp -lbpf -lelf -lz -lcrypto @$(B)/with.libs
 -include $(bench_obj:.o=.d)

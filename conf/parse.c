@@ -499,7 +499,8 @@ static void top_block(struct parse *p, const struct block *b, const struct token
 			return;
 		}
 		f.at = name.at;
-		snprintf(f.what, sizeof(f.what), "%s \"%s\"", b->name, name.text);
+		/* name_ok lets nothing longer pass. */
+		snprintf(f.what, sizeof(f.what), "%s \"%.*s\"", b->name, CONF_NAME_SIZE - 1, name.text);
 	} else if (p->conf->adit.loc.line) {
 		diag_error(p->diag, start->at, "second %s block (the first is at %u:%u)", b->name,
 			   p->conf->adit.loc.line, p->conf->adit.loc.col);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctl.h"
 
+#include <adit/version.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -9,10 +10,10 @@
 
 #include "check.h"
 #include "client.h"
+#include "crypto_facts.h"
 #include "diag.h"
 #include "show.h"
 
-#define ADIT_VERSION  "0.1"
 #define READ_WAIT_S   10
 #define CHANGE_WAIT_S 90 /* longer than the daemon waits for a peer */
 
@@ -33,7 +34,7 @@ static const struct verb verbs[] = {
 	{"status",  "",	       0, 0, run_status,	 "what runs, a line for every rule that protects",
 	 "Shows the instance, its interfaces and every rule that protects traffic: its state, why it\n"
 	 "is down, its age, octets in and out, drops, and when the last packet came in.\n"
-	 "WARN is what somebody has to mend; exit 1 while there is one.\n"						  },
+	 "WARN is what somebody has to mend; exit 1 while there is one.\n"									  },
 	{"show",	 "OBJECT [--all]", 1, 1, run_show,	   "one kind of object in full",
 	 "OBJECT is one of:\n"
 	 "  ike         IKE SAs and the last failure of each peer\n"
@@ -43,18 +44,19 @@ static const struct verb verbs[] = {
 	 "  acl         acl rules and how often each matched\n"
 	 "  policy      policies and their entries\n"
 	 "  peer        peers as configured\n"
-	 "  errors      the last failure of each peer\n"									       },
+	 "  errors      the last failure of each peer\n"										      },
 	{"up",      "NAME",	       1, 1, run_change,	 "connect a peer or one rule, live",
 	 "NAME is a rule (map1/10/5), a peer (all its rules), or a beginning that only one peer has.\n"
-	 "Prints every step as it happens.  Exit 0 when everything asked for is up, 2 when not.\n"					  },
+	 "Prints every step as it happens.  Exit 0 when everything asked for is up, 2 when not.\n"						  },
 	{"down",	 "NAME",		 1, 1, run_change,  "disconnect a peer or one rule, live",
-	 "NAME as for up.  A rule with \"trigger auto\" connects again.\n"								  },
+	 "NAME as for up.  A rule with \"trigger auto\" connects again.\n"									  },
 	{"check",	  "[FILE]",	    0, 1, check_file,  "check a configuration, without the daemon",
 	 "Reads FILE (/etc/adit/adit.conf) and the keys it names as the daemon would, and prints all\n"
 	 "that is wrong with them.  No key is kept or shown.\n"
-	 "Exit 0 no problem, 1 warnings, 2 errors, 3 the file cannot be read.\n"							},
-	{"version", "",		0, 0, run_version, "version of this program",			      "Prints the version.\n"     },
-	{"help",	 "[VERB]",	   0, 1, run_help,	   "this, or more on one verb",			"Prints what a verb does.\n"},
+	 "Exit 0 no problem, 1 warnings, 2 errors, 3 the file cannot be read.\n"								},
+	{"version", "",		0, 0, run_version, "version of this program, and the crypto engines in it",
+	 "Prints the version, which crypto engines this build has and which this CPU is given.\n"						 },
+	{"help",	 "[VERB]",	   0, 1, run_help,	   "this, or more on one verb",				"Prints what a verb does.\n"},
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -212,12 +214,36 @@ static int run_change(const struct ctl *ctl)
 
 /* ---- about itself -------------------------------------------------------------------------- */
 
+static int version_json(const struct ctl *ctl, const struct crypto_facts *f, const char *warning)
+{
+	json_t *j = json_pack("{s:i,s:s,s:{s:s?,s:s?,s:s,s:s,s:s,s:s?}}", "schema", CTL_SCHEMA, "version",
+			      ADIT_VERSION, "crypto", "ipsec_mb", f->mb_built ? f->mb_version : NULL,
+			      "ipsec_mb_routine", *f->mb_routine ? f->mb_routine : NULL, "openssl",
+			      f->openssl_version, "aes_gcm", f->gcm, "other", f->rest, "warning", warning);
+	int err = !j || json_dumpf(j, ctl->out, JSON_COMPACT);
+
+	fputc('\n', ctl->out);
+	json_decref(j);
+	return err ? CTL_UNKNOWN : CTL_OK;
+}
+
 static int run_version(const struct ctl *ctl)
 {
+	char text[CRYPTO_TEXT + 8], warning[CRYPTO_TEXT];
+	struct text t = {.f = ctl->out, .color = ctl->color};
+	struct crypto_facts facts;
+	const char *warn;
+
+	crypto_facts(&facts);
+	warn = crypto_facts_warning(&facts, warning);
 	if (ctl->json)
-		fprintf(ctl->out, "{\"schema\":%d,\"version\":\"" ADIT_VERSION "\"}\n", CTL_SCHEMA);
-	else
-		fprintf(ctl->out, "adit " ADIT_VERSION "\n");
+		return version_json(ctl, &facts, warn);
+	fprintf(ctl->out, "adit " ADIT_VERSION "\n");
+	text_wrapped(&t, TINT_NONE, 0, crypto_facts_str(&facts, text));
+	if (warn) {
+		snprintf(text, sizeof(text), "WARN %s", warn);
+		text_wrapped(&t, TINT_WARN, 0, text);
+	}
 	return CTL_OK;
 }
 

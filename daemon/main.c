@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <adit/version.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "crypto_facts.h"
 #include "log.h"
 #include "parent.h"
 #include "reload.h"
@@ -23,6 +25,7 @@ static const char usage[] =
 	"                                   exit status: 0 nothing is left, 66 nothing was there,\n"
 	"                                   75 the instance runs, 1 something is left\n"
 	"       aditd [-i NAME] --guard -f FILE   only guard, and end: what policy protects is blocked\n"
+	"       aditd --version             and the crypto engines in it\n"
 	"  -f, --file FILE      configuration, /etc/adit/adit.conf if not given\n"
 	"  -i, --instance NAME  several can run on one machine; \"adit\" if not given\n"
 	"  SIGHUP is the same as --reload without waiting, SIGTERM ends.\n";
@@ -37,6 +40,20 @@ static bool valid_instance(const char *name)
 		       strlen(name);
 }
 
+static int version(void)
+{
+	char text[CRYPTO_TEXT];
+	struct crypto_facts facts;
+	const char *warning;
+
+	crypto_facts(&facts);
+	printf("aditd " ADIT_VERSION "\n%s\n", crypto_facts_str(&facts, text));
+	warning = crypto_facts_warning(&facts, text);
+	if (warning)
+		printf("WARN %s\n", warning);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -45,6 +62,7 @@ int main(int argc, char **argv)
 		{"reload",   no_argument,	NULL, 'r'},
 		{"unload",   no_argument,	NULL, 'u'},
 		{"guard",	  no_argument,       NULL, 'g'},
+		{"version",  no_argument,	 NULL, 'V'},
 		{"help",	 no_argument,	      NULL, 'h'},
 		{NULL,       0,		  NULL, 0	 },
 	};
@@ -53,7 +71,7 @@ int main(int argc, char **argv)
 	bool remove_only = false, reload_only = false, guard_only = false;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "f:i:h", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "f:i:hV", options, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			file = optarg;
@@ -70,6 +88,8 @@ int main(int argc, char **argv)
 		case 'g':
 			guard_only = true;
 			break;
+		case 'V':
+			return version();
 		case 'h':
 			fputs(usage, stdout);
 			return 0;

@@ -20,6 +20,7 @@
 #include "conf.h"
 #include "confine.h"
 #include "guard.h"
+#include "crypto_facts.h"
 #include "host.h"
 #include "link.h"
 #include "log.h"
@@ -170,6 +171,8 @@ static int run_worker(struct parent *p)
 
 static int run_ike(struct parent *p)
 {
+	char engines[CRYPTO_TEXT];
+	struct crypto_facts facts;
 	struct ike_setup setup = {
 		.instance = p->instance,
 		.user = IKE_USER,
@@ -201,6 +204,8 @@ static int run_ike(struct parent *p)
 	int keep[sizeof(maps) / sizeof(*maps)];
 	size_t i;
 
+	crypto_facts(&facts);
+	setup.crypto = crypto_facts_str(&facts, engines);
 	for (i = 0; i < sizeof(maps) / sizeof(*maps); i++)
 		keep[i] = *maps[i].fd = programs_map_fd(p->programs, maps[i].map);
 	programs_keep_fds(p->programs, keep, sizeof(keep) / sizeof(*keep));
@@ -660,6 +665,17 @@ static int take_lock(struct parent *p)
 }
 
 /* All that the guard needs.  The backstop first: it asks nothing of this kernel but nftables. */
+/* Built without a library, or with an old one: it works, and nobody would look for why it is slow. */
+static void warn_of_slow_crypto(void)
+{
+	struct crypto_facts facts;
+	char text[CRYPTO_TEXT];
+
+	crypto_facts(&facts);
+	if (crypto_facts_warning(&facts, text))
+		warnings_set("crypto", "", "%s", text);
+}
+
 static int open_guarding(struct parent *p)
 {
 	char why[640];
@@ -678,7 +694,10 @@ static int open_guarding(struct parent *p)
 	err = warnings_open();
 	if (!err)
 		err = natwatch_new(&p->natwatch);
-	return err ? err : open_guard(p);
+	if (err)
+		return err;
+	warn_of_slow_crypto();
+	return open_guard(p);
 }
 
 static int open_sockets(struct parent *p)

@@ -53,6 +53,7 @@ struct ike_setup {
 	struct datapath_fds fds;
 	const struct host_shared *host;
 	const struct warnings_shared *warnings;
+	const char *crypto;  /* what engines there are, in words */
 	uint64_t started_ms; /* CLOCK_MONOTONIC of the parent's start */
 };
 

@@ -52,7 +52,7 @@ def _run(what, argv, **more):
 
 
 @contextlib.contextmanager
-def _alone():
+def alone():
     """One builder at a time in this cache."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as lock:
@@ -87,12 +87,12 @@ def _apt_options(where, sources=None):
 
 
 @functools.cache
-def _update_lists():
+def update_lists():
     """This machine's own lists, asked for once: a container comes without them."""
     _run("package lists", ["apt-get", "-q", "update"])
 
 
-def _mirror(suite, again=True):
+def mirror(suite, again=True):
     """Where this machine's apt gets Debian from: the suites it is not set up with are asked for there as well."""
     label = "Debian-Security" if suite.endswith("-security") else "Debian"
     lines = _run("apt", ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)"]).splitlines()
@@ -100,8 +100,8 @@ def _mirror(suite, again=True):
         if line.startswith(label + " "):
             return line.split()[-1]
     if again:
-        _update_lists()
-        return _mirror(suite, again=False)
+        update_lists()
+        return mirror(suite, again=False)
     raise ImageError(f"no mirror for {suite} in this machine's apt sources (apt-get indextargets: no Label {label})")
 
 
@@ -114,7 +114,7 @@ def _download_kernel(where, suites, package):
     """The .debs of the newest kernel that PACKAGE is or leads to in the suites."""
     sources = None
     if suites != "*":
-        sources = "".join(f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {_mirror(s)} {s} main\n"
+        sources = "".join(f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror(s)} {s} main\n"
                           for s in suites.split(","))
     opts = _apt_options(where, sources)
     if sources:
@@ -169,7 +169,7 @@ class Kernel:
 
     def make(self, refresh=False, say=print):
         """Sees to it that the kernel is in the cache."""
-        with _alone():
+        with alone():
             fresh, wanted = self._is_fresh()
             if fresh and not refresh:
                 return
@@ -323,13 +323,13 @@ def make_root(refresh=False, boot=None, say=print):
     recipe = hashlib.sha256((HERE / "packages").read_bytes() + pathlib.Path(__file__).read_bytes()).hexdigest()
     name = f"root-{boot}" if boot else "root"
     out, stamp = CACHE / f"{name}.cpio", CACHE / f"{name}.recipe"
-    with _alone():
+    with alone():
         if stamp.exists() and stamp.read_text().split()[:1] == [recipe] and not refresh and \
                 time.time() - stamp.stat().st_mtime < MAX_AGE_S:
             return out
         try:
             if refresh:
-                _update_lists()
+                update_lists()
             named, rest = _resolve(sets)
             versions = hashlib.sha256(" ".join(sorted(named | rest)).encode()).hexdigest()
             if not stamp.exists() or stamp.read_text().split() != [recipe, versions]:
@@ -350,7 +350,7 @@ def _resolve(sets):
         try:
             plan = _run(what, command)
         except ImageError:
-            _update_lists()
+            update_lists()
             plan = _run(what, command)
         for name, version, arch in re.findall(r"^Inst (\S+) \((\S+) .*\[(\w+)\]\)", plan, re.M):
             (named if name in packages else rest).add(f"{name}_{version.replace(':', '%3a')}_{arch}.deb")
@@ -364,7 +364,7 @@ def _build_root(sets, named, rest, out, say):
         try:
             _run(f"packages {' '.join(packages)}", command)
         except ImageError:  # lists that are older than what the mirror still has
-            _update_lists()
+            update_lists()
             _run(f"packages {' '.join(packages)}", command)
     with tempfile.TemporaryDirectory(dir=CACHE) as tmp:
         tree, pool = pathlib.Path(tmp) / "tree", pathlib.Path(tmp) / "pool"

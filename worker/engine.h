@@ -9,6 +9,7 @@
 #include <adit/msg.h>
 #include <adit/suite.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define ESP_HEADER_LEN 8
@@ -87,6 +88,8 @@ static inline void gcm_iv(uint8_t *iv, uint64_t seq)
 extern const struct engine engine_openssl;
 #ifdef HAVE_IPSEC_MB
 extern const struct engine engine_ipsec_mb;
+/* Version of the library, and the end of its name for the routine that seals with AES-256; empty: unknown. */
+void engine_mb_about(char *version, size_t version_size, char *routine, size_t routine_size);
 #endif
 
 #endif

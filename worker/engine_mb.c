@@ -4,9 +4,11 @@
 #ifdef HAVE_IPSEC_MB
 #include "engine.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <intel-ipsec-mb.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
 
 struct mb_key {
@@ -107,6 +109,28 @@ static int mb_open(struct crypt *c, uint8_t *esp, uint32_t text_len, uint32_t se
 static void mb_wipe(struct crypt *c)
 {
 	OPENSSL_cleanse(c->room, sizeof(struct mb_key));
+}
+
+/* The library exports its routines and says by no call which it chose for this CPU: their names do. */
+static const char *routine_name(const IMB_MGR *m)
+{
+	static const char prefix[] = "aes_gcm_enc_256_";
+	const void *chosen;
+	Dl_info at;
+
+	memcpy(&chosen, &m->gcm256_enc, sizeof(chosen));
+	if (!dladdr(chosen, &at) || at.dli_saddr != chosen ||
+	    strncmp(at.dli_sname, prefix, sizeof(prefix) - 1))
+		return "";
+	return at.dli_sname + sizeof(prefix) - 1;
+}
+
+void engine_mb_about(char *version, size_t version_size, char *routine, size_t routine_size)
+{
+	const IMB_MGR *m = manager();
+
+	snprintf(version, version_size, "%s", imb_get_version_str());
+	snprintf(routine, routine_size, "%s", m ? routine_name(m) : "");
 }
 
 const struct engine engine_ipsec_mb = {

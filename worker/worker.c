@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include "confine.h"
+#include "crypto_facts.h"
 #include "log.h"
 #include "work.h"
 #include "xsk_io.h"
@@ -223,6 +224,8 @@ static void run(struct worker *w)
 
 int worker_run(const struct worker_setup *setup)
 {
+	char engines[CRYPTO_TEXT];
+	struct crypto_facts facts;
 	struct worker *w;
 	int err;
 
@@ -238,10 +241,11 @@ int worker_run(const struct worker_setup *setup)
 	err = build(w, setup);
 	if (err)
 		log_error("cannot start: %s", strerror(-err));
-	else if (setup->user)
+	crypto_facts(&facts);
+	if (!err && setup->user)
 		err = confine(setup->user);
 	if (!err) {
-		log_info("ready: %u ports, %s", setup->n_ports, crypt_engine_name(ADIT_SUITE_AES_GCM16_256));
+		log_info("ready: %u ports; crypto %s", setup->n_ports, crypto_facts_str(&facts, engines));
 		run(w);
 		log_info("the command socket was closed: ending");
 	}

@@ -58,6 +58,22 @@ static void usage_is_64_and_says_why(void **state)
 	}
 }
 
+static void version_names_the_engines(const char *out)
+{
+	json_t *j = json_loads(out, 0, NULL);
+	const json_t *crypto = json_object_get(j, "crypto");
+
+	assert_non_null(json_string_value(json_object_get(crypto, "openssl")));
+	assert_non_null(json_string_value(json_object_get(crypto, "aes_gcm")));
+	assert_non_null(json_string_value(json_object_get(crypto, "other")));
+#ifdef HAVE_IPSEC_MB
+	assert_non_null(json_string_value(json_object_get(crypto, "ipsec_mb")));
+#else
+	assert_true(json_is_null(json_object_get(crypto, "ipsec_mb")));
+#endif
+	json_decref(j);
+}
+
 static void help_and_version_need_no_daemon(void **state)
 {
 	static const char *const verbs[] = {"status", "show", "up", "down", "check", "version", "help"};
@@ -84,6 +100,10 @@ static void help_and_version_need_no_daemon(void **state)
 	run_free(&r);
 	plain_run(&r, (const char *[]){"version", NULL});
 	assert_memory_equal(r.out, "adit ", 5);
+	assert_non_null(strstr(r.out, "\nbuilt with "));
+	run_free(&r);
+	plain_run(&r, (const char *[]){"--json", "version", NULL});
+	version_names_the_engines(r.out);
 	run_free(&r);
 }
 
