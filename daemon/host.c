@@ -112,8 +112,7 @@ static void *shared_page(size_t len)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* An interface that an earlier configuration had and this one has not is nobody's business any more. */
-static void forget_others(struct host *h)
+void host_forget_others(struct host *h)
 {
 	__u32 keep[4 * ADIT_PORTS_MAX];
 	unsigned i, n = 0;
@@ -153,7 +152,6 @@ int host_open(const char *instance, const struct conf *conf, struct programs *pr
 		err = host_publish(h);
 	if (err)
 		goto fail;
-	forget_others(h);
 	*ret = h;
 	return 0;
 fail:

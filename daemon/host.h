@@ -37,6 +37,10 @@ bool host_same(const struct host *h, const struct link_news *news);
 /* What the maps say of the devices; programs that somebody took away are put back. */
 void host_refresh(struct host *h);
 
+/* An interface that an earlier configuration had and this one has not is nobody's business any more.  Not before this one
+ * is in force: until then the earlier one may come back, and its rows, whose policy is gone, let nothing pass. */
+void host_forget_others(struct host *h);
+
 /* The page for `adit show interface`. */
 const struct host_shared *host_shared(const struct host *h);
 

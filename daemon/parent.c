@@ -482,6 +482,7 @@ static void settle(struct parent *p)
 		go_back(p);
 		return;
 	}
+	host_forget_others(p->host);
 	conf_free(p->before);
 	p->before = NULL;
 	log_info("%s is in force, tunnels are negotiated anew", p->config);
@@ -517,6 +518,8 @@ static void on_message(struct parent *p)
 	while (recv(p->ike_parent[1], &m, sizeof(m), MSG_DONTWAIT) == sizeof(m))
 		if (m.type == ADIT_MSG_READY && p->host) {
 			p->ike_ready = true;
+			if (!p->before)
+				host_forget_others(p->host);
 			answer(p);
 		}
 }

@@ -2,7 +2,9 @@
 """A policy interface that comes, comes back or changes its name: nothing that policy protects passes in clear, not one
 packet, and everything else flows.  The route stands in the same command as the device, so that there is no moment in
 which an unguarded one could go unseen."""
+import contextlib
 import os
+import pathlib
 import signal
 import time
 
@@ -266,4 +268,45 @@ def test_guard_only(lab, aditd, capture):
     flood(lab)
     time.sleep(0.5)
     unprotected_flows(lab)
+    assert guarded(lab) and clear_packets(wire) == []
+
+
+def freeze_fresh_children(a, old):
+    """Whoever is started anew is stopped before it can say that it is ready; False: it was faster."""
+    children = pathlib.Path(f"/proc/{a.child.pid}/task/{a.child.pid}/children")
+    said, frozen = a.text().count("is in force"), set()
+    deadline = time.monotonic() + 15
+    while len(frozen) < 2 and time.monotonic() < deadline:
+        for pid in set(map(int, children.read_text().split())) - old - frozen:
+            # A rehearsal ends by itself; only what has the name of a child is one.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().startswith("adit-"):
+                    os.kill(pid, signal.SIGSTOP)
+                    frozen.add(pid)
+    time.sleep(0.5)
+    return a.text().count("is in force") == said
+
+
+def test_a_reload_that_fails_lets_nothing_out_where_the_old_one_guards(lab, aditd, capture):
+    """The new file names another interface, and its children never come to run."""
+    a = aditd("gwA", both("A"), files())
+    good = a.conf.read_text()
+    lab.run("gwA", "ip", "link", "add", "other0", "type", "veth", "peer", "name", "other1")
+    wire = wires(lab, capture)
+    flood(lab)
+    for _ in range(10):
+        a.write(good.replace("interface wan0", "interface other0"))
+        old = {a.pid("ike"), a.pid("worker")}
+        a.kill("parent", signal.SIGHUP)
+        if freeze_fresh_children(a, old):
+            break
+        stop(wire.child)
+        a.write(good)
+        a.kill("parent", signal.SIGHUP)
+        wait_for("as before", lambda: guarded(lab), 30)
+        wire = wires(lab, capture)
+    else:
+        pytest.fail("its children were always faster")
+    wait_for("it went back", lambda: "back to the one before" in a.text(), 60)
+    wait_for("the old one answers", a.answers, 30)
     assert guarded(lab) and clear_packets(wire) == []
