@@ -41,7 +41,7 @@ def test_nothing_in_clear(seed):
 
 
 def test_a_guard_taken_away_is_found_and_shrunk():
-    code, told = hunt("--seed", 7, "--steps", "inside@0.1 unguard@0.3 route/direct@0.1")
+    code, told = hunt("--seed", 7, "--steps", "inside/down@0.1 unguard@0.3 route/direct@0.1")
     assert code == 1, told
     assert "LEAK out at a0" in told and "LEAK in at" in told, told
     assert 'replay: tests/hunt/hunt --seed 7 --steps "unguard@0.3"' in told, told
@@ -59,13 +59,15 @@ def test_what_cannot_be_a_step_is_said():
 
 
 def test_it_cleans_up_when_it_is_ended():
-    log = HERE.parent  # any folder: the output goes to a pipe
-    child = subprocess.Popen([HUNT, "--seed", "9", "--seconds", "300"], cwd=log, text=True, stdout=subprocess.PIPE)
-    boxes = lambda: [name for name in os.listdir("/run/netns") if name.startswith(f"t{child.pid % 100000}0-")]  # noqa: E731
-    wait_for("the lab is up", lambda: len(boxes()) == 6, 30)
-    child.stdout.readline()
-    child.send_signal(signal.SIGTERM)
-    child.communicate(timeout=60)
+    child = subprocess.Popen([HUNT, "--seed", "9", "--seconds", "300"], text=True, stdout=subprocess.PIPE)
+
+    def boxes():
+        return [name for name in os.listdir("/run/netns") if name.startswith(f"t{child.pid % 100000:05}0-")]
+    try:
+        wait_for("the lab is up", lambda: len(boxes()) == 6, 60)
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.communicate(timeout=60)
     assert child.returncode == 128 + signal.SIGTERM
     assert not boxes()
 
