@@ -33,6 +33,8 @@ class Host:
         lab.gateways = {f"gw{side}": gateway for side, gateway in self.adit.items()}
         self.kind = None      # of wan0: a row of MAKE; None: there is none
         self.index = 0        # that wan0 had last
+        self.ready = False    # it was seen at work since it was started
+        self.has_programs = False  # of ours, on wan0
         self.running = False  # the daemon of A
         self.failures = []    # what is wrong beside packets: (what, why)
 
@@ -128,8 +130,7 @@ class Host:
         self.batch(*first, *(line.format(index=index, mac=OUTER_MAC["A"], wire=self.wire("wan0", "a0", index)) for line in lines),
                    *self.dress())
         after(self)
-        self.kind = kind
-        self.index = self.index_now()
+        self.kind, self.index, self.has_programs = kind, self.index_now(), self.ready
 
     def index_now(self):
         return int(self.run("ip", "-o", "link", "show", "wan0").stdout.split(":", 1)[0])
@@ -157,11 +158,11 @@ class Host:
         how = () if self.tcx else (PYTHON, HERE / "without_tcx.py")
         a.child = self.lab.start(a.box, a.log.name, *how, BUILD / "aditd", "-f", a.conf, "-i", a.instance)
         if side == "A":
-            self.running = True
+            self.running, self.ready = True, False
 
     def stop(self, side="A"):
         if side == "A":
-            self.running = False
+            self.running = self.ready = False
         return self.adit[side].stop()
 
     def kill(self, role, side="A"):
@@ -174,7 +175,7 @@ class Host:
         if "parent" in roles:
             a.child.wait(10)
             if side == "A":
-                self.running = False
+                self.running = self.ready = False
 
     def reload(self):
         os.kill(self.adit["A"].child.pid, signal.SIGHUP)
@@ -188,6 +189,7 @@ class Host:
 
     def tunnel_returns(self):
         self.arrive("the tunnel comes back by itself", TUNNEL, TUNNEL_BACK)
+        self.ready = self.has_programs = True
 
     def arrive(self, what, kinds, timeout):
         """Each of these kinds at its place, from now on."""
