@@ -8,7 +8,8 @@
 #   make vmtest     programs and peers in guests with other kernels; make vmtest-table keeps the result in docs/
 #   make hunt       things happen to a gateway at random for SECONDS=300: nothing may pass in clear
 #   make lint fuzz bench deps users install clean
-#   WERROR=1        warnings are errors, as they are for who works on Adit (.ci/run sets it)
+#   WERROR=1        warnings are errors, as they are for who works on Adit: in make check (unless WERROR= is
+#                   given) and in .ci/run
 
 B       ?= build
 CC      ?= gcc
@@ -160,7 +161,7 @@ SECONDS ?= 300
 hunt: deps users all
 	$(Q)ADIT_BUILD=$(abspath $(B)) tests/hunt/hunt --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(HUNT_ARGS)
 check: | $(FIRST)
-	$(Q)$(MAKE) --no-print-directory B=build/asan SAN=address,undefined check-run
+	$(Q)$(MAKE) --no-print-directory B=build/asan SAN=address,undefined WERROR=$(if $(filter file,$(origin WERROR)),1,$(WERROR)) check-run
 .PHONY: check-run
 check-run: $(UNIT_TESTS)
 	$(Q)$(PYTHON) tests/run --build $(B) $(UNIT_TESTS)
