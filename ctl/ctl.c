@@ -214,12 +214,14 @@ static int run_change(const struct ctl *ctl)
 
 /* ---- about itself -------------------------------------------------------------------------- */
 
-static int version_json(const struct ctl *ctl, const struct crypto_facts *f, const char *warning)
+static int version_json(const struct ctl *ctl, const struct crypto_facts *f, const char *warning,
+			const char *note)
 {
-	json_t *j = json_pack("{s:i,s:s,s:{s:s?,s:s?,s:s,s:s,s:s,s:s?}}", "schema", CTL_SCHEMA, "version",
-			      ADIT_VERSION, "crypto", "ipsec_mb", f->mb_built ? f->mb_version : NULL,
-			      "ipsec_mb_routine", *f->mb_routine ? f->mb_routine : NULL, "openssl",
-			      f->openssl_version, "aes_gcm", f->gcm, "other", f->rest, "warning", warning);
+	json_t *j = json_pack("{s:i,s:s,s:{s:s?,s:s?,s:s,s:s,s:s,s:s?,s:s?}}", "schema", CTL_SCHEMA,
+			      "version", ADIT_VERSION, "crypto", "ipsec_mb",
+			      f->mb_built ? f->mb_version : NULL, "ipsec_mb_routine",
+			      *f->mb_routine ? f->mb_routine : NULL, "openssl", f->openssl_version, "aes_gcm",
+			      f->gcm, "other", f->rest, "warning", warning, "note", note);
 	int err = !j || json_dumpf(j, ctl->out, JSON_COMPACT);
 
 	fputc('\n', ctl->out);
@@ -229,19 +231,20 @@ static int version_json(const struct ctl *ctl, const struct crypto_facts *f, con
 
 static int run_version(const struct ctl *ctl)
 {
-	char text[CRYPTO_TEXT + 8], warning[CRYPTO_TEXT];
-	struct text t = {.f = ctl->out, .color = ctl->color};
+	char text[CRYPTO_TEXT + 8], warning[CRYPTO_TEXT], note[CRYPTO_TEXT];
+	const struct text t = {.f = ctl->out, .color = ctl->color};
 	struct crypto_facts facts;
-	const char *warn;
+	const char *warns, *notes;
 
 	crypto_facts(&facts);
-	warn = crypto_facts_warning(&facts, warning);
+	warns = crypto_facts_warning(&facts, warning);
+	notes = crypto_facts_note(&facts, note);
 	if (ctl->json)
-		return version_json(ctl, &facts, warn);
+		return version_json(ctl, &facts, warns, notes);
 	fprintf(ctl->out, "adit " ADIT_VERSION "\n");
 	text_wrapped(&t, TINT_NONE, 0, crypto_facts_str(&facts, text));
-	if (warn) {
-		snprintf(text, sizeof(text), "WARN %s", warn);
+	if (warns || notes) {
+		snprintf(text, sizeof(text), "%s %s", warns ? "WARN" : "NOTE", warns ? warns : notes);
 		text_wrapped(&t, TINT_WARN, 0, text);
 	}
 	return CTL_OK;

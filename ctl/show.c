@@ -108,6 +108,14 @@ static void rule_row(struct table *tb, const json_t *r)
 		table_note(tb, TINT_NONE, "waiting for traffic");
 }
 
+static void remark(const struct show *s, const char *word, const json_t *obj, const char *key)
+{
+	char text[1024], line[1100];
+
+	snprintf(line, sizeof(line), "%s %s", word, value_str(obj, key, text, sizeof(text)));
+	text_wrapped(&s->t, TINT_WARN, 0, line);
+}
+
 void show_status(const struct show *s, const json_t *a)
 {
 	static const char *const heads[] = {"RULE", "PEER",  "STATE", "AGE", "IN",
@@ -121,13 +129,12 @@ void show_status(const struct show *s, const json_t *a)
 	json_array_foreach(warnings, i, w)
 	{
 		json_t *holder = json_pack("{s:O}", "w", w);
-		char text[1024], line[1100];
 
-		value_str(holder, "w", text, sizeof(text));
-		snprintf(line, sizeof(line), "WARN %s", text);
-		text_wrapped(&s->t, TINT_WARN, 0, line);
+		remark(s, "WARN", holder, "w");
 		json_decref(holder);
 	}
+	if (value_known(a, "crypto_note"))
+		remark(s, "NOTE", a, "crypto_note");
 	fputc('\n', s->t.f);
 	status_interfaces(s, a);
 	fputc('\n', s->t.f);

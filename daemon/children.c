@@ -59,7 +59,7 @@ static int run_worker(struct parent *p)
 
 static int run_ike(struct parent *p)
 {
-	char engines[CRYPTO_TEXT];
+	char engines[CRYPTO_TEXT], note[CRYPTO_TEXT];
 	struct crypto_facts facts;
 	struct ike_setup setup = {
 		.instance = p->instance,
@@ -94,6 +94,7 @@ static int run_ike(struct parent *p)
 
 	crypto_facts(&facts);
 	setup.crypto = crypto_facts_str(&facts, engines);
+	setup.crypto_note = crypto_facts_note(&facts, note);
 	for (i = 0; i < sizeof(maps) / sizeof(*maps); i++)
 		keep[i] = *maps[i].fd = programs_map_fd(p->programs, maps[i].map);
 	programs_keep_fds(p->programs, keep, sizeof(keep) / sizeof(*keep));

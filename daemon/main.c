@@ -44,13 +44,13 @@ static int version(void)
 {
 	char text[CRYPTO_TEXT];
 	struct crypto_facts facts;
-	const char *warning;
 
 	crypto_facts(&facts);
 	printf("aditd " ADIT_VERSION "\n%s\n", crypto_facts_str(&facts, text));
-	warning = crypto_facts_warning(&facts, text);
-	if (warning)
-		printf("WARN %s\n", warning);
+	if (crypto_facts_warning(&facts, text))
+		printf("WARN %s\n", text);
+	if (crypto_facts_note(&facts, text))
+		printf("NOTE %s\n", text);
 	return 0;
 }
 

@@ -53,8 +53,9 @@ struct ike_setup {
 	struct datapath_fds fds;
 	const struct host_shared *host;
 	const struct warnings_shared *warnings;
-	const char *crypto;  /* what engines there are, in words */
-	uint64_t started_ms; /* CLOCK_MONOTONIC of the parent's start */
+	const char *crypto;	 /* what engines there are, in words */
+	const char *crypto_note; /* how it could be faster; NULL */
+	uint64_t started_ms;	 /* CLOCK_MONOTONIC of the parent's start */
 };
 
 /* Returns only when it cannot start or has to end: the exit status. */

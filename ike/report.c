@@ -267,11 +267,12 @@ static json_t *status(struct gateway *g)
 	for (i = 0; i < g->conf->n_rules; i++)
 		if (g->conf->rules[i].match->permit)
 			json_array_append_new(rules, rule_json(g, &g->conf->rules[i]));
-	return json_pack("{s:i,s:s,s:o,s:{s:s,s:I},s:o,s:o,s:o,s:s?}", "schema", SCHEMA, "instance",
+	return json_pack("{s:i,s:s,s:o,s:{s:s,s:I},s:o,s:o,s:o,s:s?,s:s?}", "schema", SCHEMA, "instance",
 			 g->setup->instance, "uptime_seconds",
 			 num((clock_ms() - g->setup->started_ms) / 1000), "config", "file", g->conf->path,
 			 "loaded_unix", (json_int_t)g->loaded_unix, "interfaces", interfaces_json(g, false),
-			 "rules", rules, "warnings", warnings_json(g), "crypto", g->setup->crypto);
+			 "rules", rules, "warnings", warnings_json(g), "crypto", g->setup->crypto,
+			 "crypto_note", g->setup->crypto_note);
 }
 
 /* ---- show ike -------------------------------------------------------------------------------------------

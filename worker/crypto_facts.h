@@ -22,7 +22,11 @@ void crypto_facts(struct crypto_facts *ret);
 /* "built with ipsec-mb 1.3.0 (vaes_avx512) and openssl 3.0.17; AES-GCM by ipsec-mb, the rest by openssl" */
 const char *crypto_facts_str(const struct crypto_facts *f, char buf[CRYPTO_TEXT]);
 
-/* A sentence on why AES-GCM is slower than this CPU allows.  NULL: it is not. */
+/* Why AES-GCM runs at a fraction of what this CPU allows: the build or the library is not what it should be.
+ * NULL: it does not. */
 const char *crypto_facts_warning(const struct crypto_facts *f, char buf[CRYPTO_TEXT]);
+/* What a newer library than perhaps the distribution has would make better; no fault of this machine.  NULL:
+ * nothing. */
+const char *crypto_facts_note(const struct crypto_facts *f, char buf[CRYPTO_TEXT]);
 
 #endif
