@@ -364,8 +364,7 @@ static bool ends_in_use(const struct datapath *dp, const struct slot *but)
 	unsigned i;
 
 	for (i = 0; i < ADIT_SAS_MAX / 2; i++)
-		if (&dp->slots[i] != but && dp->slots[i].index_out &&
-		    same_ends(&dp->slots[i].out, &but->out))
+		if (&dp->slots[i] != but && dp->slots[i].index_out && same_ends(&dp->slots[i].out, &but->out))
 			return true;
 	return false;
 }

@@ -66,7 +66,8 @@ static int parse_v4(struct inner *in, uint32_t len, bool quote)
 	ihl = (ip[0] & 15) * 4u;
 	if (set_len(in, get16(ip + 2), len, quote) || ihl < IPV4_MIN || in->len < ihl)
 		return -EBADMSG;
-	if (!quote && sum_fold(ihl == IPV4_MIN ? sum_words(ip, IPV4_MIN / 4) : sum_octets(ip, ihl, 0)) != 0xffff)
+	if (!quote &&
+	    sum_fold(ihl == IPV4_MIN ? sum_words(ip, IPV4_MIN / 4) : sum_octets(ip, ihl, 0)) != 0xffff)
 		return -EBADMSG;
 
 	offset = get16(ip + 6);

@@ -321,14 +321,14 @@ static const struct {
  /* families do not mix */
 	{"::/0",			      "10.1.1.0/24",			""				  },
 	{"10.1.1.0/24, 2001:db8::/32",	       "2001:db8:1::/48, 10.0.0.0/8", "10.1.1.0/24, 2001:db8:1::/48"},
-	{"10.1.1.0/24",			       "::/0",			      ""				},
-	{"::/64",			       "10.1.1.0/24",		      ""				},
+	{"10.1.1.0/24",			"::/0",			""				  },
+	{"::/64",			     "10.1.1.0/24",		 ""				   },
  /* these end on a mapped address or span them all, and are IPv6 */
-	{"::/80",			       "10.1.1.0/24",		      ""				},
-	{"10.1.1.0/24",			       "::/80",			      ""				},
-	{"::/80",			       "::/0",			      "::/80"				},
-	{"::/0",			       "::/80, 10.1.1.0/24",	      "::/80"				},
-	{"::/79, 0.0.0.0/0",		       "::/16, 10.1.1.0/24",	      "::/79, 10.1.1.0/24"		},
+	{"::/80",			     "10.1.1.0/24",		 ""				   },
+	{"10.1.1.0/24",			"::/80",			 ""				   },
+	{"::/80",			     "::/0",			  "::/80"			 },
+	{"::/0",			      "::/80, 10.1.1.0/24",	       "::/80"			      },
+	{"::/79, 0.0.0.0/0",		     "::/16, 10.1.1.0/24",	   "::/79, 10.1.1.0/24"	       },
 };
 
 static void ts_rows(void **state)
@@ -393,7 +393,8 @@ static struct ike_ts range6(const char *min, const char *max)
 /* Ranges of IPv6 addresses with an end among the mapped ones: what they share may not turn into an IPv4 selector. */
 static void ts_around_the_mapped_block(void **state)
 {
-	struct ike_ts below = range6("::1", "::ffff:10.1.1.7"), above = range6("::ffff:10.1.1.3", "2001:db8::"),
+	struct ike_ts below = range6("::1", "::ffff:10.1.1.7"),
+		      above = range6("::ffff:10.1.1.3", "2001:db8::"),
 		      all = range6("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
 		      v4 = range6("::ffff:10.1.1.3", "::ffff:10.1.1.7"), both;
 

@@ -430,7 +430,8 @@ static struct adit_selector side_v4(const char *min, const char *max, uint8_t pr
 
 static struct adit_selector side_v6(const char *min, const char *max)
 {
-	return (struct adit_selector){.min = addr_v6(min), .max = addr_v6(max), .port_max = 65535, .family = 6};
+	return (struct adit_selector){
+		.min = addr_v6(min), .max = addr_v6(max), .port_max = 65535, .family = 6};
 }
 
 static void selectors(void **state)
@@ -489,14 +490,14 @@ static void families(void **state)
 		const char *min, *max;
 		bool v6; /* admits an IPv6 packet, mapped addresses in it and all */
 	} t[] = {
-		{"::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true},  /* ::/0 */
-		{"::", "ff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true},	  /* /8 */
-		{"::", "::ffff:ffff:ffff:ffff", true},			  /* /64 */
-		{"::", "::1:ffff:ffff:ffff", true},			  /* /79 */
-		{"::", "::ffff:ffff:ffff", true},			  /* /80: ends on a mapped address */
-		{"::", "::7fff:ffff:ffff", false},			  /* /81: ends before them */
-		{"::fffe:ffff:ffff", "::1:0:0:0", true},		  /* a range around them */
-		{"::ffff:10.0.0.0", "::ffff:10.255.255.255", true},
+		{"::",	       "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true }, /* ::/0 */
+		{"::",	       "ff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",	true }, /* /8 */
+		{"::",	       "::ffff:ffff:ffff:ffff",			true }, /* /64 */
+		{"::",	       "::1:ffff:ffff:ffff",			     true }, /* /79 */
+		{"::",	       "::ffff:ffff:ffff",			   true }, /* /80: ends on a mapped address */
+		{"::",	       "::7fff:ffff:ffff",			   false}, /* /81: ends before them */
+		{"::fffe:ffff:ffff", "::1:0:0:0",				  true }, /* a range around them */
+		{"::ffff:10.0.0.0",  "::ffff:10.255.255.255",		     true },
 	};
 	struct adit_msg_sa_add m = {.locals = 1, .remotes = 1};
 	uint8_t v4[128], v6[128];
@@ -610,9 +611,23 @@ static void errors_come_in_for_their_quote(void **state)
 		uint8_t type;
 		bool admitted;
 	} t[] = {
-		{4, 3, true},	 {4, 4, true},	 {4, 5, true},	 {4, 11, true},	 {4, 12, true},	 {4, 0, false},
-		{4, 8, false},	 {4, 13, false}, {6, 1, true},	 {6, 2, true},	 {6, 3, true},	 {6, 4, true},
-		{6, 127, true},	 {6, 128, false}, {6, 129, false}, {6, 134, false}, {6, 137, false},
+		{4, 3,   true },
+		 {4, 4,	true },
+		  {4, 5,	 true },
+		  {4, 11,  true },
+		   {4, 12,  true },
+		{4, 0,   false},
+		 {4, 8,	false},
+		  {4, 13,  false},
+		  {6, 1,	 true },
+		   {6, 2,	  true },
+		{6, 3,   true },
+		 {6, 4,	true },
+		  {6, 127, true },
+		  {6, 128, false},
+		   {6, 129, false},
+		{6, 134, false},
+		 {6, 137, false},
 	};
 	struct selectors s = both_lans(0, 0, 0), tcp = both_lans(6, 0, 0);
 	uint8_t ip[512], q[256];
@@ -641,25 +656,25 @@ static void errors_about_something_else(void **state)
 		const char *octets;
 		bool admitted;
 	} t[] = {
-		{4, 0,  "45",	      true },
-		{4, 12, "0a010203",   false}, /* 10.1.2.3 sent it, but 10.1.2.2 is told */
-		{4, 12, "0a010102",   false}, /* as it came from there */
-		{4, 16, "0a010104",   true },
-		{4, 16, "0a010304",   false}, /* to somewhere outside of the SA */
-		{4, 0,  "65",	      false}, /* another version */
-		{4, 0,  "44",	      false}, /* header too short */
-		{4, 0,  "4f",	      true }, /* with 40 octets of options: ports behind them */
-		{4, 2,  "0010",	      false}, /* total length shorter than the header */
-		{4, 2,  "ffff",	      true }, /* longer than the quote: they all are */
-		{4, 6,  "00b9",	      true }, /* a later fragment */
-		{4, 10, "dead",	      true }, /* checksum of another hop limit */
-		{6, 0,  "45",	      false},
+		{4, 0,  "45",			       true },
+		{4, 12, "0a010203",			    false}, /* 10.1.2.3 sent it, but 10.1.2.2 is told */
+		{4, 12, "0a010102",			    false}, /* as it came from there */
+		{4, 16, "0a010104",			    true },
+		{4, 16, "0a010304",			    false}, /* to somewhere outside of the SA */
+		{4, 0,  "65",			       false}, /* another version */
+		{4, 0,  "44",			       false}, /* header too short */
+		{4, 0,  "4f",			       true }, /* with 40 octets of options: ports behind them */
+		{4, 2,  "0010",			       false}, /* total length shorter than the header */
+		{4, 2,  "ffff",			       true }, /* longer than the quote: they all are */
+		{4, 6,  "00b9",			       true }, /* a later fragment */
+		{4, 10, "dead",				true }, /* checksum of another hop limit */
+		{6, 0,  "45",			       false},
 		{6, 8,  "fd0000010002000000000000000000ff", false},
 		{6, 24, "fd000001000100000000000000000001", true },
 		{6, 24, "fd000001000300000000000000000001", false},
-		{6, 4,  "ffff",	      true },
-		{6, 6,  "2c",	      true }, /* fragment header, made of the UDP one: not the first */
-		{6, 6,  "00",	      false}, /* hop-by-hop options that end nowhere */
+		{6, 4,  "ffff",			       true },
+		{6, 6,  "2c",			       true }, /* fragment header, made of the UDP one: not the first */
+		{6, 6,  "00",			       false}, /* hop-by-hop options that end nowhere */
 	};
 	struct selectors s = both_lans(0, 0, 0);
 	uint8_t ip[512], q[256];
