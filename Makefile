@@ -28,7 +28,7 @@ Q       := $(if $(V),,@)
 DEPS_BUILD = gcc make clang llvm pkg-config bpftool libbpf-dev libxdp-dev libelf-dev zlib1g-dev libssl-dev \
              libevent-dev libjansson-dev libmnl-dev libnftables-dev libseccomp-dev linux-libc-dev \
              $(if $(filter amd64,$(shell dpkg --print-architecture)),libipsec-mb-dev)
-DEPS_RUN   := iproute2 ethtool iperf3 iputils-ping tcpdump procps util-linux nftables
+DEPS_RUN   := openssl iproute2 ethtool iperf3 iputils-ping tcpdump procps util-linux nftables
 DEPS_TEST  := libcmocka-dev iptables libclang-rt-dev python3 python3-pytest python3-pytest-xdist python3-scapy python3-cryptography tshark \
               strongswan-charon strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins \
               libstrongswan-standard-plugins
