@@ -181,11 +181,10 @@ static __always_inline __u32 write_open_note(struct xdp_md *ctx, const struct pa
 }
 
 static __always_inline __u32 take_esp(struct xdp_md *ctx, const struct packet *p, struct esp_found *esp,
-				      __u32 *socket)
+				      const struct adit_port *port, __u32 *socket)
 {
 	const struct adit_sa_in *sa;
-	const struct adit_port *port;
-	__u32 why, ifindex = p->key.ifindex;
+	__u32 why;
 
 	sa = bpf_map_lookup_elem(&sa_in, &esp->spi);
 	if (!sa || !address_equal(&sa->local, &p->key.local))
@@ -194,10 +193,9 @@ static __always_inline __u32 take_esp(struct xdp_md *ctx, const struct packet *p
 		return ADIT_DROP_RUNT;
 	if (esp->len & 3)
 		return ADIT_DROP_MALFORMED; /* RFC 4303 2.4: it ends on a 4-octet boundary */
-	port = bpf_map_lookup_elem(&ports, &ifindex);
-	if (port && port->flags & ADIT_PORT_NO_SOCKET)
+	if (port->flags & ADIT_PORT_NO_SOCKET)
 		return ADIT_PASS_SLOW_ESP;
-	if (!port || port->slot == ADIT_NO_SLOT)
+	if (port->slot == ADIT_NO_SLOT)
 		return ADIT_DROP_NO_WORKER;
 	*socket = socket_index(port->slot, ctx->rx_queue_index);
 	if (!worker_listens(*socket))
@@ -206,7 +204,8 @@ static __always_inline __u32 take_esp(struct xdp_md *ctx, const struct packet *p
 	return why;
 }
 
-static __always_inline __u32 take_plain_esp(struct xdp_md *ctx, const struct packet *p, __u32 *socket)
+static __always_inline __u32 take_plain_esp(struct xdp_md *ctx, const struct packet *p,
+					    const struct adit_port *port, __u32 *socket)
 {
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
@@ -217,11 +216,12 @@ static __always_inline __u32 take_plain_esp(struct xdp_md *ctx, const struct pac
 	if (esp.len < ESP_HEADER || (void *)(spi + 2) > end)
 		return ADIT_DROP_RUNT;
 	esp.spi = bpf_ntohl(*spi);
-	return take_esp(ctx, p, &esp, socket);
+	return take_esp(ctx, p, &esp, port, socket);
 }
 
 /* RFC 3948 2: a keepalive, IKE behind a zero marker, or ESP. */
-static __always_inline __u32 take_natt(struct xdp_md *ctx, const struct packet *p, __u32 *socket)
+static __always_inline __u32 take_natt(struct xdp_md *ctx, const struct packet *p,
+				       const struct adit_port *port, __u32 *socket)
 {
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
@@ -252,7 +252,7 @@ static __always_inline __u32 take_natt(struct xdp_md *ctx, const struct packet *
 	esp.off = p->l4 + sizeof(*udp);
 	esp.len = len;
 	esp.spi = bpf_ntohl(*spi);
-	return take_esp(ctx, p, &esp, socket);
+	return take_esp(ctx, p, &esp, port, socket);
 }
 
 /* The interface a frame belongs to: this one, or the VLAN device above it; 0 = a VLAN that is none of ours. */
@@ -288,9 +288,9 @@ static __always_inline __u32 take_outside(struct xdp_md *ctx, struct packet *p, 
 	if (p->fragment)
 		return take_fragment(ctx, p, 0);
 	if (p->key.protocol == IPPROTO_ESP)
-		return take_plain_esp(ctx, p, socket);
+		return take_plain_esp(ctx, p, port, socket);
 	if (p->key.protocol == IPPROTO_UDP && p->key.local_port == IKE_NATT_PORT)
-		return take_natt(ctx, p, socket);
+		return take_natt(ctx, p, port, socket);
 	if (p->key.protocol == IPPROTO_UDP && p->key.local_port == IKE_PORT)
 		return pass_ours(ctx, p, ADIT_PASS_IKE, 0);
 	return clear_recheck(ctx, p, 0);
