@@ -73,8 +73,8 @@ def test_it_cleans_up_when_it_is_ended():
 
 
 def test_a_seed_leads_to_the_same_steps():
-    Host = collections.namedtuple("Host", "kind running tcx")
-    for host in (Host("veth", True, True), Host(None, False, True)):
+    Host = collections.namedtuple("Host", "kind running tcx has_programs")
+    for host in (Host("veth", True, True, True), Host(None, False, True, False)):
         walks = [[step(host) for _ in range(40)] for step in (drawn(11, 40), drawn(11, 40), drawn(12, 40))]
         assert walks[0] == walks[1] != walks[2]
         assert parsed(" ".join(map(written, walks[0]))) == walks[0]
