@@ -3,6 +3,7 @@
 made of.  The state is what steps made it, not what the kernel says: a seed must lead to the same steps on a slow machine."""
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,11 @@ FREE = [("a0", "free-out"), ("a0", "free-out6"), ("a0", "free-through"), ("gwA",
 TUNNEL = [(box, kind) for box in ("hostA", "hostB") for kind in ("udp", "udp6")]
 TUNNEL_BACK, FLOWS_BACK = 60, 30
 GUARD_BACK = 15  # seconds; design.md says one, a loaded machine says more
+
+
+def hangup_waits(pid):
+    blocked = re.search(r"^SigBlk:\s*(\S+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+    return int(blocked[1], 16) & 1 << signal.SIGHUP - 1
 
 
 class Host:
@@ -178,7 +184,10 @@ class Host:
                 self.running = self.ready = False
 
     def reload(self):
-        os.kill(self.adit["A"].child.pid, signal.SIGHUP)
+        pid = self.adit["A"].child.pid
+        # Before its first line it is not Adit that hears: a program that is only just begun ends by any SIGHUP.
+        wait_for("it has begun", lambda: hangup_waits(pid), 10, 0.005)
+        os.kill(pid, signal.SIGHUP)
 
     # ---- what has to hold beside the packets -------------------------------------------------
 
