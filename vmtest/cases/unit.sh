@@ -1,7 +1,7 @@
 # title: tests of make check that ask the kernel: programs run on packets, AF_XDP sockets, seccomp
 # wire: none
 # ci: all
-# limit: 120
+# limit: 240
 TESTS="bpf/test_* worker/test_xsk worker/test_confine"
 export CMOCKA_MESSAGE_OUTPUT=TAP
 bad=0
