@@ -130,5 +130,7 @@ def test_a_queue_that_another_socket_has(lab, aditd, ifname, capture):
     assert not [n for n in leak.names() if n != "icmp"]
     stop(other)
     a.kill("parent", 1)
+    wait_for("reloaded", lambda: "is in force" in a.text(), 30)
+    wait_for("it answers", a.answers, 20)
     wait_for("bound", lambda: shown(a, ifname)["xsk"] != "none", 20)
     assert passes(lab) and not warnings(a, ifname)
