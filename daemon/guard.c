@@ -16,7 +16,8 @@
 #define GUARDED_MAX (2 * ADIT_PORTS_MAX) /* those that were renamed among them */
 
 /* Two who want to be first could put themselves there for ever: once a second is enough. */
-#define PUT_BACK_MS 1000
+#define PUT_BACK_MS	  1000
+#define BACKSTOP_AGAIN_MS 5000
 
 /* Why a foreign XDP program outside matters; what comes in is guarded at TC then. */
 #define SLOW_WAY     "what comes in is guarded at TC and takes the slow way"
@@ -35,6 +36,7 @@ struct guard {
 	const struct conf *conf;
 	struct backstop *backstop; /* NULL: there is no nftables here */
 	bool backstop_failed;
+	uint64_t backstop_ms;	       /* when that was last tried */
 	struct guarded v[GUARDED_MAX]; /* as configured, in that order, and behind them what was renamed */
 	unsigned n_conf, n;
 };
@@ -201,11 +203,16 @@ static bool has_all(const struct guarded *e)
 
 static void backstop_said(struct guard *g, int err, const char *why)
 {
-	if (err && !g->backstop_failed)
-		log_error("nftables: %s: an interface that comes back is guarded some milliseconds late, "
-			  "and not at all while nobody runs",
-			  why);
+	if (err)
+		warnings_set("guard", "nftables",
+			     "nftables: %s: an interface that comes back is guarded some milliseconds late, "
+			     "and not "
+			     "at all while nobody runs",
+			     why);
+	else
+		warnings_clear("guard", "nftables");
 	g->backstop_failed = err;
+	g->backstop_ms = clock_ms();
 }
 
 static void add_index(struct backstop_set *set, const struct guarded *e, bool guarded)
@@ -393,19 +400,28 @@ void guard_links(struct guard *g, const struct link_news *news)
 
 void guard_look(struct guard *g)
 {
-	if (put_back(g))
-		tell_backstop(g, false);
+	/* What was in the way may have gone without a word. */
+	bool again = g->backstop_failed && clock_ms() - g->backstop_ms >= BACKSTOP_AGAIN_MS;
+
+	if (put_back(g) || again)
+		tell_backstop(g, again);
 }
 
 /* ---- being asked --------------------------------------------------------------------------- */
+
+/* By its programs, or by the backstop, which knows configured names and no others. */
+static bool is_guarded(const struct guard *g, unsigned i)
+{
+	return has_all(&g->v[i]) || (i < g->n_conf && g->backstop && !g->backstop_failed);
+}
 
 bool guard_stands(const struct guard *g)
 {
 	unsigned i;
 
 	for (i = 0; i < g->n; i++)
-		if (!has_all(&g->v[i]))
-			return g->backstop && !g->backstop_failed && i < g->n_conf;
+		if (!is_guarded(g, i))
+			return false;
 	return true;
 }
 

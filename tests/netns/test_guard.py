@@ -205,6 +205,26 @@ def test_flushed_rules_are_written_again(lab, aditd, capture):
     assert table not in lab.run("gwA", "nft", "list", "tables").stdout
 
 
+def test_without_a_backstop_it_is_said_as_long_as_that_lasts(lab, aditd):
+    """A table of our name that belongs to somebody else: nftables refuses to change it."""
+    a = aditd("gwA", both("A"), files(), start=False)
+    table = TABLE.format(a.instance)
+    owner = lab.start("gwA", "owner.log", "sh", "-c", f"(echo 'add table inet {table} {{ flags owner; }}'; sleep 120) | nft -i")
+    wait_for("it has one", lambda: table in lab.run("gwA", "nft", "list", "tables").stdout, 10)
+    a.start()
+    told = a.json("status", check=False)["warnings"]
+    assert [w for w in told if "nftables: " in w and "while nobody runs" in w], told
+    assert a.command("status", check=False).returncode == 1
+    assert guarded(lab)
+    for pid in lab.pids("gwA"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "nft":
+                os.kill(pid, signal.SIGKILL)
+    stop(owner)
+    wait_for("no longer", lambda: not [w for w in a.json("status", check=False)["warnings"] if "nftables: " in w], 20)
+    assert table in lab.run("gwA", "nft", "list", "tables").stdout
+
+
 @pytest.mark.parametrize("rule, sends", [
     ("permit udp 10.1.1.0/24 -> 10.1.2.0/24 port 9", True),
     ("permit udp 10.1.1.0/24 port 7000-8000 -> 10.1.2.0/24", False),
